@@ -1,0 +1,3 @@
+//! The envelopes of the seed APIs over the same functions: no rule is written twice.
+
+pub(crate) mod strict;
