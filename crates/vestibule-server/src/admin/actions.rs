@@ -1,0 +1,472 @@
+//! The actions: one for each thing that the command line offers, performed here whoever asks.
+//!
+//! Whatever creates or changes something hands a document with that one thing to [`apply`](super::apply).
+
+mod clients;
+mod installation;
+mod tenants;
+mod users;
+
+use super::apply::{Applied, Options, apply};
+use super::document::{self, Problem};
+use super::plan::Scope;
+use super::secrets::Resolved;
+use crate::http::context::Shared;
+use crate::http::signing::SigningError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use vestibule_core::id::{TenantId, UserId};
+use vestibule_core::time::Timestamp;
+use vestibule_store::db::DbError;
+use vestibule_store::tenants::TenantRecord;
+
+/// What can be asked for. It may hold secrets, so it does not print itself.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Action {
+    /// Applies an installation file.
+    Apply {
+        /// The file.
+        document: String,
+        /// What its `*_env` and `*_file` keys stand for, by place.
+        #[serde(default)]
+        secrets: BTreeMap<String, Resolved>,
+        /// Whether nothing is written.
+        #[serde(default)]
+        dry_run: bool,
+        /// Whether what the file does not name is removed.
+        #[serde(default)]
+        prune: bool,
+    },
+    /// Every tenant.
+    TenantList {},
+    /// One tenant.
+    TenantShow {
+        /// Its slug.
+        tenant: String,
+    },
+    /// Makes a tenant.
+    TenantCreate {
+        /// Its slug.
+        tenant: String,
+        /// Its keys as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Changes a tenant.
+    TenantUpdate {
+        /// Its slug.
+        tenant: String,
+        /// The keys that change, as in the installation file; those of `policy` one by one.
+        set: Map<String, Value>,
+    },
+    /// Removes a tenant with all that belongs to it.
+    TenantRemove {
+        /// Its slug.
+        tenant: String,
+    },
+    /// Every client of a tenant.
+    ClientList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// One client.
+    ClientShow {
+        /// The tenant.
+        tenant: String,
+        /// The client.
+        client_id: String,
+    },
+    /// Makes a client.
+    ClientCreate {
+        /// The tenant.
+        tenant: String,
+        /// The client.
+        client_id: String,
+        /// Its keys as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Changes a client.
+    ClientUpdate {
+        /// The tenant.
+        tenant: String,
+        /// The client.
+        client_id: String,
+        /// The keys that change, as in the installation file; null takes the default; those of `policy` one by one.
+        set: Map<String, Value>,
+    },
+    /// Removes a client.
+    ClientRemove {
+        /// The tenant.
+        tenant: String,
+        /// The client.
+        client_id: String,
+    },
+    /// Gives a client another secret.
+    ClientRotateSecret {
+        /// The tenant.
+        tenant: String,
+        /// The client.
+        client_id: String,
+        /// What becomes of the present one.
+        rotation: Rotation,
+    },
+    /// Everybody in a tenant.
+    UserList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// One person.
+    UserShow {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+    },
+    /// Makes a person.
+    UserCreate {
+        /// The tenant.
+        tenant: String,
+        /// Their keys as in the installation file; a password is made where none is given.
+        set: Map<String, Value>,
+    },
+    /// Changes a person.
+    UserUpdate {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+        /// The keys that change, as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Gives a person another password, and ends their sessions.
+    UserSetPassword {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+        /// The password; made where none is given.
+        #[serde(default)]
+        password: Option<String>,
+    },
+    /// Lets a person sign in no more, and ends their sessions.
+    UserDisable {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+    },
+    /// Lets a person sign in again.
+    UserEnable {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+    },
+    /// Removes a person.
+    UserRemove {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+    },
+    /// Ends a person's sessions and tokens.
+    UserSignOut {
+        /// The tenant.
+        tenant: String,
+        /// Their user name, address or id.
+        user: String,
+    },
+    /// The signing keys of a tenant.
+    KeyList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Takes the next step of replacing a signing key.
+    KeyRotate {
+        /// The tenant.
+        tenant: String,
+        /// `RS256`, `PS256`, `ES256` or `EdDSA`.
+        algorithm: String,
+    },
+    /// A new set-up link, while none was used.
+    SetUpLink {},
+}
+
+/// What becomes of a client's present secrets when it is given another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Rotation {
+    /// The new one alone serves.
+    Replace,
+    /// The newest of them serves too, until [`Rotation::DropOld`].
+    KeepOld,
+    /// No new one is made: the newest alone goes on serving.
+    DropOld,
+}
+
+/// Why an action was not performed, as a class; its number is the exit status of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorCode {
+    /// The command cannot mean anything.
+    Usage,
+    /// Something named is not there.
+    NotFound,
+    /// Something is there already, or in another state.
+    Conflict,
+    /// What is given breaks a rule.
+    Invalid,
+    /// The records cannot be reached.
+    Unavailable,
+}
+
+impl ErrorCode {
+    /// The exit status.
+    pub(crate) const fn exit_status(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Conflict => 4,
+            Self::Invalid => 5,
+            Self::Unavailable => 6,
+        }
+    }
+}
+
+/// Why an action was not performed. Nothing of it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub(crate) struct ActionError {
+    /// The class.
+    pub(crate) code: ErrorCode,
+    /// What happened and what to do; a line a problem.
+    pub(crate) message: String,
+}
+
+impl ActionError {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The command cannot mean anything.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Usage, message)
+    }
+
+    /// Something named is not there.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotFound, message)
+    }
+
+    /// Something is there already, or in another state.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Conflict, message)
+    }
+
+    /// What is given breaks rules.
+    pub(crate) fn invalid(problems: &[Problem]) -> Self {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Self::new(ErrorCode::Invalid, lines.join("\n"))
+    }
+
+    /// The records cannot be reached.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Unavailable, message)
+    }
+}
+
+impl From<DbError> for ActionError {
+    fn from(error: DbError) -> Self {
+        let code = match &error {
+            DbError::Conflict { .. } => ErrorCode::Conflict,
+            DbError::Rejected { .. } => ErrorCode::Invalid,
+            DbError::Unavailable(_)
+            | DbError::Busy
+            | DbError::Corrupt { .. }
+            | DbError::Failed { .. }
+            | DbError::InUse { .. }
+            | DbError::Options(_)
+            | DbError::Schema(_) => ErrorCode::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SigningError> for ActionError {
+    fn from(error: SigningError) -> Self {
+        match error {
+            SigningError::Db(error) => error.into(),
+            SigningError::Key(text) => Self::unavailable(text),
+        }
+    }
+}
+
+/// Performs an action.
+pub(crate) async fn perform(shared: &Arc<Shared>, action: Action) -> Result<Value, ActionError> {
+    match action {
+        Action::Apply {
+            document,
+            secrets,
+            dry_run,
+            prune,
+        } => {
+            let scope = if prune {
+                Scope::Everything
+            } else {
+                Scope::Named
+            };
+            let read = document::read(&document, &secrets);
+            apply(shared, read, Options { scope, dry_run })
+                .await
+                .map(|applied| applied.to_json())
+        }
+        Action::TenantList {} => tenants::list(shared).await,
+        Action::TenantShow { tenant } => tenants::show(shared, &tenant).await,
+        Action::TenantCreate { tenant, set } => tenants::create(shared, &tenant, set).await,
+        Action::TenantUpdate { tenant, set } => tenants::update(shared, &tenant, set).await,
+        Action::TenantRemove { tenant } => tenants::remove(shared, &tenant).await,
+        Action::ClientList { tenant } => clients::list(shared, &tenant).await,
+        Action::ClientShow { tenant, client_id } => {
+            clients::show(shared, &tenant, &client_id).await
+        }
+        Action::ClientCreate {
+            tenant,
+            client_id,
+            set,
+        } => clients::create(shared, &tenant, &client_id, set).await,
+        Action::ClientUpdate {
+            tenant,
+            client_id,
+            set,
+        } => clients::update(shared, &tenant, &client_id, set).await,
+        Action::ClientRemove { tenant, client_id } => {
+            clients::remove(shared, &tenant, &client_id).await
+        }
+        Action::ClientRotateSecret {
+            tenant,
+            client_id,
+            rotation,
+        } => clients::rotate_secret(shared, &tenant, &client_id, rotation).await,
+        Action::UserList { tenant } => users::list(shared, &tenant).await,
+        Action::UserShow { tenant, user } => users::show(shared, &tenant, &user).await,
+        Action::UserCreate { tenant, set } => users::create(shared, &tenant, set).await,
+        Action::UserUpdate { tenant, user, set } => {
+            users::update(shared, &tenant, &user, set).await
+        }
+        Action::UserSetPassword {
+            tenant,
+            user,
+            password,
+        } => users::set_password(shared, &tenant, &user, password).await,
+        Action::UserDisable { tenant, user } => {
+            users::set_disabled(shared, &tenant, &user, true).await
+        }
+        Action::UserEnable { tenant, user } => {
+            users::set_disabled(shared, &tenant, &user, false).await
+        }
+        Action::UserRemove { tenant, user } => users::remove(shared, &tenant, &user).await,
+        Action::UserSignOut { tenant, user } => users::sign_out(shared, &tenant, &user).await,
+        Action::KeyList { tenant } => installation::list_keys(shared, &tenant).await,
+        Action::KeyRotate { tenant, algorithm } => {
+            installation::rotate_key(shared, &tenant, &algorithm).await
+        }
+        Action::SetUpLink {} => installation::set_up_link(shared).await,
+    }
+}
+
+/// The tenant of a slug.
+async fn find_tenant(shared: &Shared, slug: &str) -> Result<TenantRecord, ActionError> {
+    let found = shared.store.any_tenant_by_slug(slug).await?;
+    found.ok_or_else(|| {
+        ActionError::not_found(format!(
+            "there is no tenant `{slug}`; `vestibule tenant list` names them"
+        ))
+    })
+}
+
+/// What a document with one entry names.
+struct One<'a> {
+    tenant: &'a str,
+    /// `client` or `user`.
+    kind: &'a str,
+    entry: Map<String, Value>,
+    /// Whose record it is, if not the entry says it.
+    target: Option<UserId>,
+}
+
+/// Applies a document with one entry. Places in problems are those of the entry.
+async fn apply_one(shared: &Shared, one: One<'_>) -> Result<Applied, ActionError> {
+    let root = json!({ "tenant": [{ "slug": one.tenant, one.kind: [one.entry] }] });
+    let mut read = document::read_value(&root, &BTreeMap::new());
+    if let Some(user) = read
+        .document
+        .tenants
+        .first_mut()
+        .and_then(|tenant| tenant.users.first_mut())
+    {
+        user.target = one.target;
+    }
+    for warning in &mut read.warnings {
+        warning.place = warning
+            .place
+            .trim_start_matches(&format!("tenant[0].{}[0].", one.kind))
+            .to_owned();
+    }
+    let options = Options {
+        scope: Scope::Named,
+        dry_run: false,
+    };
+    apply(shared, read, options)
+        .await
+        .map_err(|error| shorten(&error, &format!("tenant[0].{}[0]", one.kind), one.kind))
+}
+
+/// Takes the place of a document's only entry out of a message.
+fn shorten(error: &ActionError, place: &str, name: &str) -> ActionError {
+    let message = error
+        .message
+        .replace(&format!("{place}."), "")
+        .replace(place, name);
+    ActionError::new(error.code, message)
+}
+
+/// Puts entries into an object: null takes one away, those of `policy` are put one by one.
+fn merge(into: &mut Map<String, Value>, set: Map<String, Value>) {
+    for (key, value) in set {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(present)), Value::Object(set)) if key == "policy" => {
+                merge(present, set);
+            }
+            (_, Value::Null) => {
+                into.remove(&key);
+            }
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A value as a JSON object.
+fn to_map(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A time as people read it, in UTC.
+fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.seconds())
+        .map_or_else(|_| at.seconds().to_string(), |time| time.to_string())
+}
+
+/// Writes that change no configuration, and forgetting what is kept where they do.
+fn forget(shared: &Shared, tenant: TenantId) {
+    shared.configuration.forget(tenant);
+}

@@ -1,0 +1,142 @@
+//! Tests of the command line.
+
+use super::args::{self, Cli};
+use super::flags;
+use super::print::{Look, human};
+use crate::admin::actions::{Action, ErrorCode, Rotation};
+use clap::FromArgMatches as _;
+use serde_json::{Value, json};
+
+fn action(words: &[&str]) -> Result<Action, ErrorCode> {
+    let words = std::iter::once("vestibule").chain(words.iter().copied());
+    let matches = args::command().try_get_matches_from(words).unwrap();
+    let cli = Cli::from_arg_matches(&matches).unwrap();
+    flags::action(cli.command)
+        .map(|(action, _)| action)
+        .map_err(|error| error.code)
+}
+
+fn as_json(words: &[&str]) -> Value {
+    serde_json::to_value(action(words).unwrap_or_else(|code| panic!("{code:?}"))).unwrap()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    args::command().debug_assert();
+}
+
+#[test]
+fn flags_become_the_keys_of_the_installation_file() {
+    assert_eq!(
+        as_json(&[
+            "client",
+            "create",
+            "shop",
+            "--redirect-uri",
+            "https://a.example/cb",
+            "--public",
+            "--set",
+            "policy.pkce=public_clients",
+            "--set",
+            "default_max_age=60"
+        ]),
+        json!({ "action": "client_create", "tenant": "default", "client_id": "shop", "set": {
+            "redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "none", "policy": { "pkce": "public_clients" }, "default_max_age": 60
+        } })
+    );
+    assert_eq!(
+        as_json(&[
+            "tenant",
+            "update",
+            "globex",
+            "--sign-up",
+            "open",
+            "--group",
+            "a",
+            "--group",
+            "b"
+        ]),
+        json!({ "action": "tenant_update", "tenant": "globex", "set": { "groups": ["a", "b"], "policy": { "sign_up": "open" } } })
+    );
+    assert_eq!(
+        as_json(&[
+            "user",
+            "update",
+            "ada",
+            "--tenant",
+            "globex",
+            "--set",
+            "nickname="
+        ]),
+        json!({ "action": "user_update", "tenant": "globex", "user": "ada", "set": { "nickname": "" } })
+    );
+    assert!(matches!(
+        action(&["client", "rotate-secret", "shop", "--keep-old"]),
+        Ok(Action::ClientRotateSecret {
+            rotation: Rotation::KeepOld,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn what_cannot_be_undone_needs_a_yes() {
+    for words in [
+        ["tenant", "delete", "a"],
+        ["client", "delete", "a"],
+        ["user", "delete", "a"],
+    ] {
+        assert_eq!(action(&words).err(), Some(ErrorCode::Usage), "{words:?}");
+        assert!(
+            action(&[words.as_slice(), &["--yes"]].concat()).is_ok(),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn every_command_on_records_takes_the_settings_that_say_where_they_are() {
+    for words in [
+        vec!["user", "list"],
+        vec!["apply", "x.toml"],
+        vec!["setup-link"],
+        vec!["serve"],
+        vec!["config", "check"],
+    ] {
+        let words = ["vestibule"]
+            .iter()
+            .chain(&words)
+            .chain(&["--data", "folder"]);
+        let matches = args::command().try_get_matches_from(words).unwrap();
+        assert_eq!(
+            args::leaf(&matches)
+                .get_one::<String>("data")
+                .map(String::as_str),
+            Some("folder")
+        );
+    }
+}
+
+#[test]
+fn a_table_is_aligned_and_moves_no_cursor() {
+    let rows = json!([{ "username": "ada", "name": "Ada\u{1b}[2J" }, { "username": "margaret", "name": null }]);
+    let text = human(&rows, Look::Table(&["username", "name"]));
+    assert_eq!(
+        text,
+        "username  name\nada       Ada\u{fffd}[2J\nmargaret  -\n"
+    );
+}
+
+#[test]
+fn a_report_names_changes_and_shows_made_secrets() {
+    let applied = json!({
+        "written": true,
+        "changes": [{ "action": "update", "kind": "client", "tenant": "default", "name": "shop", "fields": ["scope"] }],
+        "warnings": ["policy.pkce: weak"],
+        "generated": [{ "tenant": "default", "client_id": "shop", "client_secret": "abc" }],
+    });
+    assert_eq!(
+        human(&applied, Look::Report),
+        "! policy.pkce: weak\n~ client default/shop (scope)\nThe secret of the client shop, shown this once: abc\n1 change was written.\n"
+    );
+}
