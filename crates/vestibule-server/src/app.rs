@@ -1,0 +1,647 @@
+//! Every URL, and the way of a request from the socket to its handler.
+//!
+//! The tenant is decided first: by the host, then by `/t/{slug}`. The rest of the path is looked up in [`ROUTES`].
+
+use crate::dialects::strict;
+use crate::http::configuration::TenantView;
+use crate::http::context::{Ctx, Shared, to_timestamp};
+use crate::http::peer::{Peer, person_address};
+use crate::http::reply::{self, Failure, Reply};
+use crate::http::signing::SigningError;
+use crate::logs::redact_target;
+use crate::oauth::{authorize, discovery, introspection, logout, revocation, token, userinfo};
+use crate::ui::assets;
+use crate::ui::pages::ErrorPage;
+use crate::ui::parts::Shell;
+use crate::ui::words::{self, ErrorWords};
+use crate::{consent, login, setup};
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Body;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use vestibule_core::id::Chance as _;
+use vestibule_core::identity::tenant::{DEFAULT_SLUG, DomainKind};
+use vestibule_core::oauth::error::{ErrorCode, OAuthError};
+
+/// The largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long browsers keep an asset, whose name changes with its content, in seconds.
+const ASSET_MAX_AGE_SECONDS: u32 = 31_536_000;
+/// How long browsers may keep the answer to a preflight, in seconds.
+const PREFLIGHT_MAX_AGE_SECONDS: u32 = 600;
+/// How long browsers insist on https, in seconds.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Home,
+    Asset,
+    Metadata,
+    KeySet,
+    Authorize,
+    Hub,
+    Token,
+    UserInfo,
+    Introspect,
+    Revoke,
+    EndSession,
+    StrictAuthorize,
+    StrictToken,
+    SignIn,
+    SignUp,
+    Accounts,
+    Consent,
+    SignOut,
+    SetUp,
+}
+
+/// Who reads the answer of a route, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// A person.
+    Person,
+    /// A program; errors are JSON.
+    Program,
+    /// A program that may be a script of another origin: it gets answers to preflights.
+    Script,
+}
+
+use Reader::{Person, Program, Script};
+
+/// THE list of every URL below a tenant's base. A path that ends in `*` takes one more segment.
+const ROUTES: &[(&str, &[Method], Route, Reader)] = &[
+    ("/", &[Method::GET], Route::Home, Person),
+    ("/assets/*", &[Method::GET], Route::Asset, Person),
+    (
+        "/.well-known/openid-configuration",
+        &[Method::GET],
+        Route::Metadata,
+        Script,
+    ),
+    (
+        "/.well-known/oauth-authorization-server",
+        &[Method::GET],
+        Route::Metadata,
+        Script,
+    ),
+    (
+        "/.well-known/jwks.json",
+        &[Method::GET],
+        Route::KeySet,
+        Script,
+    ),
+    (
+        "/oauth/authorize",
+        &[Method::GET, Method::POST],
+        Route::Authorize,
+        Person,
+    ),
+    ("/oauth/authorize/*", &[Method::GET], Route::Hub, Person),
+    ("/oauth/token", &[Method::POST], Route::Token, Script),
+    (
+        "/oauth/userinfo",
+        &[Method::GET, Method::POST],
+        Route::UserInfo,
+        Script,
+    ),
+    (
+        "/oauth/introspect",
+        &[Method::POST],
+        Route::Introspect,
+        Program,
+    ),
+    (
+        "/oauth/token_info",
+        &[Method::POST],
+        Route::Introspect,
+        Program,
+    ),
+    ("/oauth/revoke", &[Method::POST], Route::Revoke, Script),
+    (
+        "/oauth/token/revoke",
+        &[Method::POST],
+        Route::Revoke,
+        Script,
+    ),
+    (
+        "/oauth/logout",
+        &[Method::GET, Method::POST],
+        Route::EndSession,
+        Person,
+    ),
+    (
+        "/api/id/v1/auth/authorize",
+        &[Method::GET],
+        Route::StrictAuthorize,
+        Person,
+    ),
+    (
+        "/api/id/v1/auth/token",
+        &[Method::POST],
+        Route::StrictToken,
+        Script,
+    ),
+    (
+        "/api/id/v1/auth/userinfo",
+        &[Method::GET, Method::POST],
+        Route::UserInfo,
+        Script,
+    ),
+    (
+        "/api/id/v1/auth/revoke",
+        &[Method::POST],
+        Route::Revoke,
+        Script,
+    ),
+    (
+        "/api/id/v1/auth/logout",
+        &[Method::GET, Method::POST],
+        Route::EndSession,
+        Person,
+    ),
+    (
+        "/sign-in",
+        &[Method::GET, Method::POST],
+        Route::SignIn,
+        Person,
+    ),
+    (
+        "/sign-up",
+        &[Method::GET, Method::POST],
+        Route::SignUp,
+        Person,
+    ),
+    (
+        "/accounts",
+        &[Method::GET, Method::POST],
+        Route::Accounts,
+        Person,
+    ),
+    (
+        "/consent",
+        &[Method::GET, Method::POST],
+        Route::Consent,
+        Person,
+    ),
+    (
+        "/sign-out",
+        &[Method::GET, Method::POST],
+        Route::SignOut,
+        Person,
+    ),
+    (
+        "/setup/*",
+        &[Method::GET, Method::POST],
+        Route::SetUp,
+        Person,
+    ),
+];
+
+/// A route and the last segment of its path.
+struct Found<'a> {
+    methods: &'static [Method],
+    route: Route,
+    reader: Reader,
+    rest: &'a str,
+}
+
+fn find(path: &str) -> Option<Found<'_>> {
+    ROUTES.iter().find_map(|(pattern, methods, route, reader)| {
+        let rest = match pattern.strip_suffix('*') {
+            None => (path == *pattern).then_some("")?,
+            Some(prefix) => path
+                .strip_prefix(prefix)
+                .filter(|rest| !rest.is_empty() && !rest.contains('/'))?,
+        };
+        Some(Found {
+            methods,
+            route: *route,
+            reader: *reader,
+            rest,
+        })
+    })
+}
+
+/// Answers one request. Never fails: whatever goes wrong has an answer.
+pub(crate) async fn answer<B>(shared: Arc<Shared>, request: Request<B>) -> Reply
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let secure = shared.public_url.is_https();
+    let (mut parts, body) = request.into_parts();
+    let target = tracing::enabled!(tracing::Level::DEBUG).then(|| redact_target(&parts.uri));
+    let method = parts.method.clone();
+    let reference = new_reference(&shared);
+    let peer = parts
+        .extensions
+        .get::<Peer>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+    let address = person_address(peer, &mut parts.headers, &shared.proxies);
+    let mut reply = if let Some(reply) = health(&shared, &parts.method, parts.uri.path()).await {
+        reply
+    } else {
+        let body = Limited::new(body, BODY_BYTES_MAX).collect();
+        serve(shared, parts, body, address, reference.clone()).await
+    };
+    if secure {
+        reply
+            .headers_mut()
+            .insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    tracing::debug!(reference, %method, path = target, %address, status = reply.status().as_u16(), "answered");
+    reply
+}
+
+/// The id of a request, in the log and on error pages.
+fn new_reference(shared: &Shared) -> String {
+    let mut bytes = [0_u8; 8];
+    shared.chance.fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// Liveness and readiness, whatever the host: probes come by address.
+async fn health(shared: &Shared, method: &Method, path: &str) -> Option<Reply> {
+    match (path, method) {
+        ("/healthz", &(Method::GET | Method::HEAD)) => Some(reply::body(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            "ok\n",
+        )),
+        ("/readyz", &(Method::GET | Method::HEAD)) => Some(match shared.store.db().ping().await {
+            Ok(()) => reply::body(StatusCode::OK, "text/plain; charset=utf-8", "ready\n"),
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                reply::body(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "text/plain; charset=utf-8",
+                    "the database does not answer\n",
+                )
+            }
+        }),
+        _ => None,
+    }
+}
+
+/// For which tenant a request is, and under which base its links hang.
+struct Place {
+    tenant: Arc<TenantView>,
+    satellite: bool,
+    origin: String,
+    base_path: String,
+    path: String,
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    parts: http::request::Parts,
+    body: impl Future<
+        Output = Result<http_body_util::Collected<Bytes>, Box<dyn std::error::Error + Send + Sync>>,
+    >,
+    address: IpAddr,
+    reference: String,
+) -> Reply {
+    let place = match place(&shared, &parts.uri, &parts.headers).await {
+        Ok(Ok(place)) => place,
+        Ok(Err(Nowhere::Host)) => {
+            return nowhere(
+                StatusCode::MISDIRECTED_REQUEST,
+                &words::UNKNOWN_HOST,
+                &reference,
+            );
+        }
+        Ok(Err(Nowhere::Tenant)) => {
+            return nowhere(StatusCode::NOT_FOUND, &words::NOT_FOUND, &reference);
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            return failed(&failure, &reference).to_json();
+        }
+    };
+    let now_millis = shared.clock.millis();
+    let mut ctx = Ctx {
+        shared,
+        tenant: place.tenant,
+        satellite: place.satellite,
+        origin: place.origin,
+        base_path: place.base_path,
+        now: to_timestamp(now_millis),
+        now_millis,
+        reference,
+        address,
+        method: parts.method,
+        path: place.path,
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        body: Bytes::new(),
+    };
+    let path = std::mem::take(&mut ctx.path);
+    let Some(found) = find(&path) else {
+        return reply::error_page(&ctx, StatusCode::NOT_FOUND, &words::NOT_FOUND, None);
+    };
+    if let Some(reply) = refused_early(&ctx, &found) {
+        return reply;
+    }
+    match body.await {
+        Ok(collected) => ctx.body = collected.to_bytes(),
+        Err(_) => return too_large(&ctx, found.reader),
+    }
+    dispatch(ctx, &found).await
+}
+
+/// Why a request is for no tenant.
+enum Nowhere {
+    /// The host is none that we were told of.
+    Host,
+    /// The host is ours and no tenant has that slug.
+    Tenant,
+}
+
+/// Finds the tenant. The host must be one that we were told of: it is never taken for building links (T38).
+async fn place(
+    shared: &Shared,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Result<Place, Nowhere>, SigningError> {
+    let host = uri.authority().map(http::uri::Authority::as_str);
+    let host = host
+        .or_else(|| {
+            headers
+                .get(header::HOST)
+                .and_then(|value| value.to_str().ok())
+        })
+        .unwrap_or_default();
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Ok(Err(Nowhere::Host));
+    }
+    let public = &shared.public_url;
+    if host.eq_ignore_ascii_case(&public.host()) {
+        let path = uri.path();
+        let (slug, base_path, path) = below(path);
+        // The default tenant's issuer is the public URL itself: below a path its metadata would name another (RFC 8414, 3.3).
+        if slug == DEFAULT_SLUG && !base_path.is_empty() {
+            return Ok(Err(Nowhere::Tenant));
+        }
+        let Some(tenant) = shared.tenant_by_slug(slug).await? else {
+            return Ok(Err(Nowhere::Tenant));
+        };
+        return Ok(Ok(Place {
+            tenant,
+            satellite: false,
+            origin: public.origin(),
+            base_path,
+            path,
+        }));
+    }
+    let host = host.to_ascii_lowercase();
+    let Some((slug, kind)) = shared.tenant_of_host(&host).await? else {
+        return Ok(Err(Nowhere::Host));
+    };
+    let Some(tenant) = shared.tenant_by_slug(&slug).await? else {
+        return Ok(Err(Nowhere::Host));
+    };
+    let scheme = if public.is_https() { "https" } else { "http" };
+    Ok(Ok(Place {
+        tenant,
+        satellite: kind == DomainKind::Satellite,
+        origin: format!("{scheme}://{host}"),
+        base_path: String::new(),
+        path: uri.path().to_owned(),
+    }))
+}
+
+/// Splits `/t/{slug}/rest`, and the path-inserted form of the metadata's place (RFC 8414, 3.1).
+fn below(path: &str) -> (&str, String, String) {
+    for well_known in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ] {
+        if let Some(slug) = path
+            .strip_prefix(well_known)
+            .and_then(|rest| rest.strip_prefix("/t/"))
+        {
+            return (slug, format!("/t/{slug}"), well_known.to_owned());
+        }
+    }
+    let Some(rest) = path.strip_prefix("/t/") else {
+        return (DEFAULT_SLUG, String::new(), path.to_owned());
+    };
+    match rest.split_once('/') {
+        Some((slug, rest)) => (slug, format!("/t/{slug}"), format!("/{rest}")),
+        None => (rest, format!("/t/{rest}"), "/".to_owned()),
+    }
+}
+
+/// What needs no body to be answered: methods, preflights, satellites.
+fn refused_early(ctx: &Ctx, found: &Found<'_>) -> Option<Reply> {
+    if ctx.method == Method::OPTIONS && found.reader == Script {
+        return Some(preflight(found));
+    }
+    // Of what a GET may do, only reading is a HEAD's.
+    let reads = matches!(
+        found.route,
+        Route::Home | Route::Asset | Route::Metadata | Route::KeySet
+    );
+    let head = ctx.method == Method::HEAD && reads;
+    if !head && !found.methods.contains(&ctx.method) {
+        let mut reply = match found.reader {
+            Person => reply::error_page(
+                ctx,
+                StatusCode::METHOD_NOT_ALLOWED,
+                &words::METHOD_NOT_ALLOWED,
+                None,
+            ),
+            Program | Script => {
+                let error = OAuthError::new(
+                    ErrorCode::InvalidRequest,
+                    "this endpoint does not take that method",
+                );
+                reply::refusal(
+                    ctx,
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    &error,
+                    "method_not_allowed",
+                )
+            }
+        };
+        if let Ok(value) = HeaderValue::from_str(&list(found.methods)) {
+            reply.headers_mut().insert(header::ALLOW, value);
+        }
+        return Some(reply);
+    }
+    if ctx.satellite && !matches!(found.route, Route::Asset) {
+        // Seed 002: a satellite shares sign-in and has no OAuth endpoint of its own.
+        let oauth = !matches!(
+            found.route,
+            Route::Home
+                | Route::SignIn
+                | Route::SignUp
+                | Route::Accounts
+                | Route::Consent
+                | Route::SignOut
+                | Route::SetUp
+        );
+        let error = OAuthError::new(
+            ErrorCode::InvalidRequest,
+            "this operation is not allowed on a satellite domain",
+        );
+        return Some(if oauth {
+            reply::refusal(
+                ctx,
+                StatusCode::FORBIDDEN,
+                &error,
+                "operation_not_allowed_on_satellite_domain",
+            )
+        } else {
+            reply::error_page(ctx, StatusCode::FORBIDDEN, &words::SATELLITE_DOMAIN, None)
+        });
+    }
+    None
+}
+
+fn list(methods: &[Method]) -> String {
+    methods
+        .iter()
+        .map(Method::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The answer to a preflight says nothing about who is known here; the answer itself decides who may read it.
+fn preflight(found: &Found<'_>) -> Reply {
+    let mut reply = reply::empty(StatusCode::NO_CONTENT);
+    let headers = reply.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    if let Ok(value) = HeaderValue::from_str(&list(found.methods)) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, value);
+    }
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Authorization, Content-Type, X-Requested-With, DPoP"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from(PREFLIGHT_MAX_AGE_SECONDS),
+    );
+    reply
+}
+
+fn too_large(ctx: &Ctx, reader: Reader) -> Reply {
+    let error = OAuthError::new(
+        ErrorCode::InvalidRequest,
+        "the body is longer than 64 KiB or was cut off",
+    );
+    let mut reply = match reader {
+        Person => reply::error_page(
+            ctx,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &words::BROKEN_REQUEST,
+            Some(&error),
+        ),
+        Program | Script => reply::refusal(
+            ctx,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &error,
+            "payload_too_large",
+        ),
+    };
+    reply
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
+}
+
+async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
+    let (reference, reader, route) = (ctx.reference.clone(), found.reader, found.route);
+    // The strict token endpoint takes the request to rewrite it; nothing is left of it to show a page with.
+    if route == Route::StrictToken {
+        return strict::exchange(ctx)
+            .await
+            .unwrap_or_else(|failure| failed(&failure, &reference).to_json());
+    }
+    let ctx = &ctx;
+    let post = ctx.method == Method::POST;
+    let result = match route {
+        Route::Home => login::home::show(ctx).await,
+        Route::Asset => Ok(asset(ctx, found.rest)),
+        Route::Metadata => Ok(discovery::metadata(ctx)),
+        Route::KeySet => discovery::key_set(ctx).await,
+        Route::Authorize => authorize::begin(ctx).await,
+        Route::Hub => authorize::resume(ctx, found.rest).await,
+        Route::Token | Route::StrictToken => token::exchange(ctx).await,
+        Route::UserInfo => userinfo::show(ctx).await,
+        Route::Introspect => introspection::introspect(ctx).await,
+        Route::Revoke => revocation::revoke(ctx).await,
+        Route::EndSession => logout::end_session(ctx).await,
+        Route::StrictAuthorize => strict::begin(ctx).await,
+        Route::SignIn if post => login::password::submit(ctx).await,
+        Route::SignIn => login::password::show(ctx).await,
+        Route::SignUp if post => login::sign_up::submit(ctx).await,
+        Route::SignUp => login::sign_up::show(ctx).await,
+        Route::Accounts if post => login::accounts::submit(ctx).await,
+        Route::Accounts => login::accounts::show(ctx).await,
+        Route::Consent if post => consent::submit(ctx).await,
+        Route::Consent => consent::show(ctx).await,
+        Route::SignOut if post => logout::submit(ctx).await,
+        Route::SignOut => logout::show(ctx).await,
+        Route::SetUp if post => setup::submit(ctx, found.rest).await,
+        Route::SetUp => setup::show(ctx, found.rest).await,
+    };
+    let mut reply = result.unwrap_or_else(|failure| match (failed(&failure, &reference), reader) {
+        (failure, Person) => failure.to_page(ctx),
+        (failure, Program | Script) => failure.to_json(),
+    });
+    if reader == Script {
+        reply.headers_mut().append(
+            header::VARY,
+            HeaderValue::from_name(HeaderName::from_static("origin")),
+        );
+    }
+    reply
+}
+
+fn failed<'a>(failure: &'a Failure, reference: &str) -> &'a Failure {
+    if failure.is_passing() {
+        tracing::warn!(reference, error = %failure, "not answered for now");
+    } else {
+        tracing::error!(reference, error = %failure, "not answered");
+    }
+    failure
+}
+
+fn asset(ctx: &Ctx, name: &str) -> Reply {
+    let Some(asset) = assets::find(name) else {
+        return reply::error_page(ctx, StatusCode::NOT_FOUND, &words::NOT_FOUND, None);
+    };
+    let mut reply = reply::body(StatusCode::OK, asset.media_type, asset.bytes);
+    if let Ok(value) = HeaderValue::from_str(&format!(
+        "public, max-age={ASSET_MAX_AGE_SECONDS}, immutable"
+    )) {
+        reply.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    reply
+}
+
+/// A page for a request that belongs to no tenant.
+fn nowhere(status: StatusCode, words: &ErrorWords, reference: &str) -> Reply {
+    let shell = Shell {
+        lang: "en",
+        tenant_name: "Vestibule",
+        base_path: "",
+        client: None,
+        reference,
+    };
+    tracing::info!(
+        reference,
+        status = status.as_u16(),
+        "a request for no host or tenant of ours"
+    );
+    reply::page(status, &ErrorPage::new(shell, words), &[]).unwrap_or_else(|_| reply::empty(status))
+}
