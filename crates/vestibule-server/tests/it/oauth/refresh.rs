@@ -1,0 +1,576 @@
+//! Refresh tokens at `/oauth/token`.
+
+use super::checks::{refused, text, together, verified};
+use crate::support::app::{App, on_both_engines};
+use crate::support::browser::{Browser, Page};
+use crate::support::installation::{BASE, SECRET};
+use crate::support::relying_party::{RelyingParty, decode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+on_both_engines! {
+    o21_25_a_refresh_token_is_its_clients_alone_and_a_foreigner_ends_nothing,
+    o21_26_bcp_06_a_public_clients_refresh_token_rotates_however_it_is_configured,
+    o21_26_bcp_18_t15_reuse_of_a_rotated_token_ends_the_family_for_both,
+    o21_26_a_predecessor_is_tolerated_for_a_minute_while_its_successor_is_unused,
+    o21_26_bcp_06_t15_fifty_refreshes_at_once_make_one_successor_and_no_second_family,
+    o21_27_a_refresh_narrows_one_access_token_and_never_the_grant,
+    o21_28_a_refresh_token_ends_when_it_is_idle,
+    o21_28_sign_out_ends_what_is_not_offline_and_leaves_what_is,
+    o21_28_t30_t31_a_disabled_person_a_new_password_or_a_removed_client_end_it,
+    oc_27_a_refreshed_id_token_is_the_same_person_at_the_same_sign_in,
+    t13_a_confidential_client_cannot_refresh_without_its_secret,
+    t26_a_refresh_token_that_is_cut_or_spelled_otherwise_is_refused,
+    t15_a_refresh_token_survives_a_restart_and_so_does_its_replay,
+}
+
+#[track_caller]
+fn no_grant(app: &App, page: &Page, detail: &str) {
+    refused(page, 400, "invalid_grant");
+    assert_eq!(app.last_detail(), detail);
+}
+
+async fn o21_25_a_refresh_token_is_its_clients_alone_and_a_foreigner_ends_nothing(app: &App) {
+    let web = RelyingParty::web();
+    let tokens = web.tokens(app, "ada").await;
+    let token = text(&tokens, "refresh_token");
+    for client in [
+        RelyingParty::spa(),
+        RelyingParty::native(),
+        RelyingParty::opaque(),
+        RelyingParty::web_post(),
+    ] {
+        no_grant(
+            app,
+            &client.refresh(app, token).await,
+            "the refresh token was issued to another client",
+        );
+    }
+    refused(
+        &RelyingParty::machine("machine").refresh(app, token).await,
+        400,
+        "unauthorized_client",
+    );
+    assert_eq!(
+        web.userinfo(app, text(&tokens, "access_token"))
+            .await
+            .status,
+        200
+    );
+    let page = web.refresh(app, token).await;
+    assert_eq!(
+        (page.status.as_u16(), page.header("cache-control")),
+        (200, "no-store")
+    );
+    // A confidential client's token stays as it is.
+    assert!(
+        page.json()
+            .get("refresh_token")
+            .is_none_or(|same| same == token)
+    );
+    assert_eq!(web.refresh(app, token).await.status, 200);
+}
+
+async fn o21_26_bcp_06_a_public_clients_refresh_token_rotates_however_it_is_configured(app: &App) {
+    for client in [
+        RelyingParty::spa(),
+        RelyingParty::native(),
+        RelyingParty::web_post(),
+    ] {
+        let mut last = client.tokens(app, "ada").await;
+        for _ in 0..3 {
+            let page = client.refresh(app, text(&last, "refresh_token")).await;
+            assert_eq!(page.status, 200, "{}", page.body);
+            let next = page.json();
+            assert_ne!(text(&next, "refresh_token"), text(&last, "refresh_token"));
+            assert_eq!(text(&next, "scope"), client.scope);
+            assert_eq!(
+                decode(text(&next, "access_token")).1["fid"],
+                decode(text(&last, "access_token")).1["fid"]
+            );
+            last = next;
+        }
+    }
+    let set = json!({"action": "client_update", "tenant": "default", "client_id": "spa", "set": {"policy": {"refresh_token_rotation": "never"}}});
+    assert!(
+        app.server
+            .perform(set)
+            .await
+            .unwrap_err()
+            .contains("rotate")
+    );
+}
+
+async fn o21_26_bcp_18_t15_reuse_of_a_rotated_token_ends_the_family_for_both(app: &App) {
+    for (client, late) in [
+        (RelyingParty::spa(), 0),
+        (RelyingParty::web_post(), 0),
+        (RelyingParty::spa(), 61),
+    ] {
+        let first = client.tokens(app, "ada").await;
+        let second = client
+            .refresh(app, text(&first, "refresh_token"))
+            .await
+            .json();
+        let mut newest = second.clone();
+        if late == 0 {
+            newest = client
+                .refresh(app, text(&second, "refresh_token"))
+                .await
+                .json();
+        }
+        app.server.advance(late);
+        assert_eq!(
+            client
+                .userinfo(app, text(&newest, "access_token"))
+                .await
+                .status,
+            200
+        );
+        no_grant(
+            app,
+            &client.refresh(app, text(&first, "refresh_token")).await,
+            "a rotated refresh token was used again: its family ends",
+        );
+        for tokens in [&first, &second, &newest] {
+            refused(
+                &client.refresh(app, text(tokens, "refresh_token")).await,
+                400,
+                "invalid_grant",
+            );
+            refused(
+                &client.userinfo(app, text(tokens, "access_token")).await,
+                401,
+                "invalid_token",
+            );
+        }
+        let auditor = RelyingParty::machine("auditor");
+        assert_eq!(
+            auditor
+                .post(
+                    app,
+                    "/oauth/introspect",
+                    &[("token", text(&newest, "access_token"))]
+                )
+                .await
+                .body,
+            "{\"active\":false}"
+        );
+    }
+}
+
+async fn o21_26_a_predecessor_is_tolerated_for_a_minute_while_its_successor_is_unused(app: &App) {
+    let spa = RelyingParty::spa();
+    let first = spa.tokens(app, "ada").await;
+    let one = spa.refresh(app, text(&first, "refresh_token")).await.json();
+    app.server.advance(60);
+    let two = spa.refresh(app, text(&first, "refresh_token")).await.json();
+    assert_eq!(text(&one, "refresh_token"), text(&two, "refresh_token"));
+    assert_ne!(text(&one, "access_token"), text(&two, "access_token"));
+    // Tolerated is not widened: another client gets nothing within the minute either.
+    no_grant(
+        app,
+        &RelyingParty::native()
+            .refresh(app, text(&first, "refresh_token"))
+            .await,
+        "the refresh token was issued to another client",
+    );
+    assert_eq!(
+        spa.refresh(app, text(&two, "refresh_token")).await.status,
+        200
+    );
+}
+
+async fn o21_26_bcp_06_t15_fifty_refreshes_at_once_make_one_successor_and_no_second_family(
+    app: &App,
+) {
+    for client in [
+        RelyingParty::spa(),
+        RelyingParty::web_post(),
+        RelyingParty::opaque(),
+        RelyingParty::web(),
+    ] {
+        let tokens = client.tokens(app, "ada").await;
+        let pages = together(
+            (0..50)
+                .map(|_| client.refresh(app, text(&tokens, "refresh_token")))
+                .collect(),
+        )
+        .await;
+        let answers: Vec<Value> = pages
+            .iter()
+            .map(|page| {
+                if page.status == 200 {
+                    page.json()
+                } else {
+                    panic!("{} {}", page.status, page.body)
+                }
+            })
+            .collect();
+        let successors: BTreeSet<&str> = answers
+            .iter()
+            .filter_map(|answer| answer["refresh_token"].as_str())
+            .collect();
+        let families: BTreeSet<String> = answers
+            .iter()
+            .filter(|answer| text(answer, "access_token").starts_with("eyJ"))
+            .map(|answer| decode(text(answer, "access_token")).1["fid"].to_string())
+            .collect();
+        assert!(
+            successors.len() <= 1 && families.len() <= 1,
+            "{successors:?} {families:?}"
+        );
+        let last = successors
+            .first()
+            .copied()
+            .unwrap_or(text(&tokens, "refresh_token"));
+        for answer in [&answers[0], &answers[49]] {
+            assert_eq!(
+                client
+                    .userinfo(app, text(answer, "access_token"))
+                    .await
+                    .status,
+                200
+            );
+        }
+        assert_eq!(client.refresh(app, last).await.status, 200);
+        if client.client_id == "spa" {
+            refused(
+                &client.refresh(app, text(&tokens, "refresh_token")).await,
+                400,
+                "invalid_grant",
+            );
+        }
+    }
+}
+
+async fn o21_27_a_refresh_narrows_one_access_token_and_never_the_grant(app: &App) {
+    let spa = RelyingParty::spa();
+    let tokens = spa.tokens(app, "ada").await;
+    let refresh = |token: String, scope: &'static str| {
+        let spa = spa.clone();
+        async move {
+            spa.post(
+                app,
+                "/oauth/token",
+                &[
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", &token),
+                    ("scope", scope),
+                ],
+            )
+            .await
+        }
+    };
+    for wider in [
+        "openid profile email offline_access",
+        "phone",
+        "openid Email",
+        "reports.read",
+        "a\"b",
+        "openid  email",
+    ] {
+        refused(
+            &refresh(text(&tokens, "refresh_token").to_owned(), wider).await,
+            400,
+            "invalid_scope",
+        );
+    }
+    let narrow = refresh(text(&tokens, "refresh_token").to_owned(), "openid")
+        .await
+        .json();
+    assert_eq!(text(&narrow, "scope"), "openid");
+    assert_eq!(decode(text(&narrow, "access_token")).1["scope"], "openid");
+    let info = spa
+        .userinfo(app, text(&narrow, "access_token"))
+        .await
+        .json();
+    assert!(info.get("email").is_none());
+    // The rotated token keeps the whole of it.
+    let whole = refresh(text(&narrow, "refresh_token").to_owned(), "")
+        .await
+        .json();
+    assert_eq!(text(&whole, "scope"), spa.scope);
+    let without = refresh(text(&whole, "refresh_token").to_owned(), "email")
+        .await
+        .json();
+    assert!(without.get("id_token").is_none());
+}
+
+async fn o21_28_a_refresh_token_ends_when_it_is_idle(app: &App) {
+    const DAY: u64 = 86_400;
+    for client in [
+        RelyingParty {
+            scope: "openid offline_access",
+            ..RelyingParty::web()
+        },
+        RelyingParty {
+            scope: "openid offline_access",
+            ..RelyingParty::spa()
+        },
+    ] {
+        let mut tokens = client.tokens(app, "ada").await;
+        for _ in 0..3 {
+            app.server.advance(29 * DAY);
+            let page = client.refresh(app, text(&tokens, "refresh_token")).await;
+            assert_eq!(page.status, 200, "{}", page.body);
+            let next = page.json();
+            if next.get("refresh_token").is_some() {
+                tokens = next;
+            }
+        }
+        app.server.advance(30 * DAY);
+        no_grant(
+            app,
+            &client.refresh(app, text(&tokens, "refresh_token")).await,
+            "the refresh token has expired",
+        );
+    }
+}
+
+async fn o21_28_sign_out_ends_what_is_not_offline_and_leaves_what_is(app: &App) {
+    let (web, spa, online) = (
+        RelyingParty::web(),
+        RelyingParty::spa(),
+        RelyingParty {
+            scope: "openid",
+            ..RelyingParty::web()
+        },
+    );
+    let mut browser = Browser::new(app);
+    let mut all = Vec::new();
+    for client in [&web, &spa, &online] {
+        let page = browser.authorize(&client.request(&[]), "ada").await;
+        all.push(client.exchange(app, &page.answer()["code"]).await.json());
+    }
+    let elsewhere = spa.tokens(app, "ada").await;
+    let page = browser.visit("/sign-out").await;
+    browser.submit(&page, &[]).await;
+    assert_eq!(
+        web.refresh(app, text(&all[0], "refresh_token"))
+            .await
+            .status,
+        200
+    );
+    no_grant(
+        app,
+        &spa.refresh(app, text(&all[1], "refresh_token")).await,
+        "the family has ended",
+    );
+    no_grant(
+        app,
+        &online.refresh(app, text(&all[2], "refresh_token")).await,
+        "the family has ended",
+    );
+    refused(
+        &spa.userinfo(app, text(&all[1], "access_token")).await,
+        401,
+        "invalid_token",
+    );
+    assert_eq!(app.last_detail(), "its family has ended");
+    // Another browser's sign-in is another session.
+    assert_eq!(
+        spa.refresh(app, text(&elsewhere, "refresh_token"))
+            .await
+            .status,
+        200
+    );
+}
+
+async fn o21_28_t30_t31_a_disabled_person_a_new_password_or_a_removed_client_end_it(app: &App) {
+    let (web, spa) = (RelyingParty::web(), RelyingParty::spa());
+    let bob = web.tokens(app, "bob").await;
+    app.server
+        .perform(json!({"action": "user_disable", "tenant": "default", "user": "bob"}))
+        .await
+        .unwrap();
+    refused(
+        &web.refresh(app, text(&bob, "refresh_token")).await,
+        400,
+        "invalid_grant",
+    );
+    refused(
+        &web.userinfo(app, text(&bob, "access_token")).await,
+        401,
+        "invalid_token",
+    );
+    app.server
+        .perform(json!({"action": "user_enable", "tenant": "default", "user": "bob"}))
+        .await
+        .unwrap();
+    refused(
+        &web.refresh(app, text(&bob, "refresh_token")).await,
+        400,
+        "invalid_grant",
+    );
+    let ada = web.tokens(app, "ada").await;
+    let own = spa.tokens(app, "ada").await;
+    app.server.perform(json!({"action": "user_set_password", "tenant": "default", "user": "ada", "password": "another horse battery staple"})).await.unwrap();
+    refused(
+        &web.refresh(app, text(&ada, "refresh_token")).await,
+        400,
+        "invalid_grant",
+    );
+    refused(
+        &spa.refresh(app, text(&own, "refresh_token")).await,
+        400,
+        "invalid_grant",
+    );
+    let last = RelyingParty::web_post().tokens(app, "bob").await;
+    app.server
+        .perform(json!({"action": "client_remove", "tenant": "default", "client_id": "web-post"}))
+        .await
+        .unwrap();
+    refused(
+        &RelyingParty::web_post()
+            .refresh(app, text(&last, "refresh_token"))
+            .await,
+        401,
+        "invalid_client",
+    );
+    refused(
+        &RelyingParty::web_post()
+            .userinfo(app, text(&last, "access_token"))
+            .await,
+        401,
+        "invalid_token",
+    );
+}
+
+async fn oc_27_a_refreshed_id_token_is_the_same_person_at_the_same_sign_in(app: &App) {
+    for client in [RelyingParty::web(), RelyingParty::spa()] {
+        let tokens = client.tokens(app, "ada").await;
+        let first = verified(app, BASE, text(&tokens, "id_token"), client.client_id).await;
+        app.server.advance(1000);
+        let refreshed = client
+            .refresh(app, text(&tokens, "refresh_token"))
+            .await
+            .json();
+        let second = verified(app, BASE, text(&refreshed, "id_token"), client.client_id).await;
+        for same in ["iss", "sub", "aud", "azp", "auth_time", "acr", "amr", "sid"] {
+            assert_eq!(first[same], second[same], "{same}");
+        }
+        assert_eq!(second["iat"].as_u64(), Some(app.server.now()));
+        assert_ne!(first["at_hash"], second["at_hash"]);
+        assert!(first.get("nonce").is_some() && second.get("nonce").is_none());
+    }
+}
+
+async fn t13_a_confidential_client_cannot_refresh_without_its_secret(app: &App) {
+    let web = RelyingParty::web();
+    let tokens = web.tokens(app, "ada").await;
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&tokens, "refresh_token")),
+    ];
+    for client in [
+        RelyingParty {
+            auth: crate::support::relying_party::Auth::None,
+            ..web.clone()
+        },
+        RelyingParty {
+            auth: crate::support::relying_party::Auth::Post,
+            ..web.clone()
+        },
+        RelyingParty {
+            secret: String::new(),
+            ..web.clone()
+        },
+        RelyingParty {
+            secret: SECRET[..SECRET.len() - 1].to_owned(),
+            ..web.clone()
+        },
+    ] {
+        refused(
+            &client.post(app, "/oauth/token", &fields).await,
+            401,
+            "invalid_client",
+        );
+    }
+    assert_eq!(web.post(app, "/oauth/token", &fields).await.status, 200);
+}
+
+async fn t26_a_refresh_token_that_is_cut_or_spelled_otherwise_is_refused(app: &App) {
+    let spa = RelyingParty::spa();
+    let tokens = spa.tokens(app, "ada").await;
+    let token = text(&tokens, "refresh_token");
+    for odd in [
+        &token[..67],
+        &format!("{token}A"),
+        &format!("{token}="),
+        &token.to_uppercase(),
+        &token[4..],
+        &format!("{token} "),
+        text(&tokens, "access_token"),
+        text(&tokens, "id_token"),
+    ] {
+        no_grant(
+            app,
+            &spa.refresh(app, odd).await,
+            "not in the form of a refresh token",
+        );
+    }
+    let mut guessed = token.to_owned().into_bytes();
+    guessed[60] = if guessed[60] == b'A' { b'B' } else { b'A' };
+    no_grant(
+        app,
+        &spa.refresh(app, &String::from_utf8(guessed).unwrap()).await,
+        "the secret of the refresh token is wrong",
+    );
+    assert_eq!(spa.refresh(app, token).await.status, 200);
+}
+
+async fn t15_a_refresh_token_survives_a_restart_and_so_does_its_replay(app: &App) {
+    // Two servers on one file is what the lock forbids: on SQLite the same server is asked again.
+    let spa = RelyingParty::spa();
+    let first = spa.tokens(app, "ada").await;
+    let second = spa.refresh(app, text(&first, "refresh_token")).await.json();
+    let third = spa
+        .refresh(app, text(&second, "refresh_token"))
+        .await
+        .json();
+    if app.settings.iter().any(|(name, _)| name == "DATABASE") {
+        let mut settings = app.settings.clone();
+        let folder = tempfile::TempDir::new().unwrap();
+        let key = std::path::Path::new(&app.settings[0].1);
+        for entry in std::fs::read_dir(key).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+            }
+        }
+        folder
+            .path()
+            .to_str()
+            .unwrap()
+            .clone_into(&mut settings[0].1);
+        let node = App::open(&settings, app.server.now(), "").await;
+        let body = format!(
+            "grant_type=refresh_token&client_id=spa&refresh_token={}",
+            text(&first, "refresh_token")
+        );
+        let request = http::Request::post("/oauth/token")
+            .header("host", "127.0.0.1:8080")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(bytes::Bytes::from(body))
+            .unwrap();
+        assert_eq!(node.call(request).await.status(), 400);
+        node.close().await;
+    } else {
+        refused(
+            &spa.refresh(app, text(&first, "refresh_token")).await,
+            400,
+            "invalid_grant",
+        );
+    }
+    refused(
+        &spa.refresh(app, text(&third, "refresh_token")).await,
+        400,
+        "invalid_grant",
+    );
+    refused(
+        &spa.userinfo(app, text(&third, "access_token")).await,
+        401,
+        "invalid_token",
+    );
+}

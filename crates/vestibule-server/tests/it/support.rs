@@ -1,0 +1,6 @@
+//! A server for one test, a browser that keeps cookies and fills forms, and a client that knows the protocol.
+
+pub(crate) mod app;
+pub(crate) mod browser;
+pub(crate) mod installation;
+pub(crate) mod relying_party;
