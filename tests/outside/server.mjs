@@ -1,0 +1,302 @@
+// Starts the binary under test with an installation of its own: an empty database, two tenants, a client of each kind, one person.
+// `VESTIBULE_BIN` names the binary. With `VESTIBULE_TEST_POSTGRES` (and `VESTIBULE_TEST_PSQL`) it keeps its records in a
+// fresh PostgreSQL database, otherwise in SQLite.
+//
+// As a program (`node server.mjs`) it prints one line of JSON about the running server and stops it when standard input ends:
+// that is how the programs in other languages use it.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, get } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const START_SECONDS_MAX = 60;
+const STOP_SECONDS_MAX = 15;
+const LOG_BYTES_MAX = 200_000;
+
+export const ALL_SCOPES =
+  'openid profile email offline_access reports.read public_metadata private_metadata';
+
+const secret = () => randomBytes(24).toString('base64url');
+
+/** Everything that the installation holds, made anew for each server. `callback` is the redirect URI of every client. */
+export function installation(callback) {
+  const web = {
+    redirect_uris: [callback],
+    post_logout_redirect_uris: [new URL('/bye', callback).href],
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+    scope: ALL_SCOPES,
+  };
+  const basic = {
+    client_id: 'web-basic',
+    client_secret: secret(),
+    client_name: 'Acme Web',
+    ...web,
+    token_endpoint_auth_method: 'client_secret_basic',
+  };
+  const odd = {
+    ...basic,
+    client_id: 'web-odd',
+    // Characters that a client form-encodes before it puts them into a header (RFC 6749, 2.3.1).
+    client_secret: `+/:% ${secret()}`,
+    client_name: 'Acme Odd',
+  };
+  const post = {
+    client_id: 'web-post',
+    client_secret: secret(),
+    client_name: 'Acme Reports',
+    ...web,
+    token_endpoint_auth_method: 'client_secret_post',
+  };
+  const open = {
+    client_id: 'browser-app',
+    client_name: 'Acme Notes',
+    redirect_uris: [callback],
+    post_logout_redirect_uris: web.post_logout_redirect_uris,
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'none',
+    scope: 'openid profile email offline_access reports.read',
+    allowed_origins: [new URL(callback).origin],
+  };
+  const strict = {
+    client_id: 'field-app',
+    client_name: 'Acme Field',
+    redirect_uris: [callback],
+    token_endpoint_auth_method: 'none',
+    scope: 'profile email reports.read',
+    profile: 'strict',
+  };
+  const ada = {
+    username: 'ada',
+    password: `ada ${secret()}`,
+    email: 'ada@acme.test',
+    email_verified: true,
+    name: 'Ada Lovelace',
+    given_name: 'Ada',
+    family_name: 'Lovelace',
+    groups: ['admin'],
+    public_metadata: { plan: 'pro' },
+    private_metadata: { crm_id: '42' },
+  };
+  const reports = { name: 'reports.read', description: 'Read your reports', consent: 'ask' };
+  return {
+    tenant: [
+      {
+        slug: 'default',
+      groups: ['admin'],
+        name: 'Acme',
+        policy: { sign_up: 'open' },
+        scope: [reports],
+        client: [basic, odd, post, open, strict],
+        user: [ada],
+      },
+      {
+        slug: 'globex',
+      groups: ['admin'],
+        name: 'Globex',
+        policy: { sign_up: 'open' },
+        scope: [reports],
+        client: [{ ...basic, client_secret: secret(), client_name: 'Globex Web' }],
+        user: [{ ...ada, password: `ada ${secret()}`, name: 'Ada of Globex' }],
+      },
+    ],
+  };
+}
+
+/** Starts a server whose clients return to `callback`, and answers when it is ready. */
+function withoutOurs(environment) {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('VESTIBULE_')));
+}
+
+export async function startServer({ callback, file = installation(callback), flags = [] }) {
+  const binary = process.env.VESTIBULE_BIN;
+  if (!binary) {
+    throw new Error('VESTIBULE_BIN must name the binary under test');
+  }
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const data = mkdtempSync(path.join(memory, 'vestibule-outside-'));
+  const apply = path.join(data, 'installation.toml');
+  writeFileSync(apply, toml(file), { mode: 0o600 });
+  const database = freshDatabase();
+
+  const child = spawn(
+    binary,
+    [
+      'serve',
+      ...['--listen', `127.0.0.1:${port}`],
+      ...['--public-url', url],
+      ...['--data', path.join(data, 'data')],
+      ...['--apply', apply],
+      ...(database ? ['--database', database] : []),
+      ...flags,
+    ],
+    // The server refuses variables that it does not know: the test runner's own stay here.
+    { stdio: ['ignore', 'pipe', 'pipe'], env: withoutOurs(process.env) },
+  );
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      log = (log + text).slice(-LOG_BYTES_MAX);
+    });
+  }
+  const ended = new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.once('error', (error) => resolve({ code: null, signal: String(error) }));
+  });
+  const clean = () => rmSync(data, { recursive: true, force: true });
+
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const end = await Promise.race([ended, sleep(STOP_SECONDS_MAX * 1000, null, { ref: false })]);
+    if (end === null) {
+      child.kill('SIGKILL');
+      await ended;
+    }
+    clean();
+    if (end === null) {
+      throw new Error(`the server did not stop within ${STOP_SECONDS_MAX} s\n${log}`);
+    }
+    if (end.code !== 0) {
+      throw new Error(`the server ended with ${JSON.stringify(end)}\n${log}`);
+    }
+    if (log.includes('panicked at')) {
+      throw new Error(`the server panicked\n${log}`);
+    }
+  };
+
+  try {
+    await ready(url, ended);
+  } catch (error) {
+    child.kill('SIGKILL');
+    clean();
+    throw new Error(`${error.message}\n${log}`);
+  }
+  const tenants = Object.fromEntries(
+    file.tenant.map((tenant) => [
+      tenant.slug,
+      {
+        issuer: tenant.slug === 'default' ? url : `${url}/t/${tenant.slug}`,
+        clients: Object.fromEntries(tenant.client.map((client) => [client.client_id, client])),
+        user: tenant.user[0],
+      },
+    ]),
+  );
+  return { url, tenants, stop, log: () => log };
+}
+
+/** A client's side of the redirect: remembers what arrives, and shows a page that is plainly not ours. */
+export async function startCallback() {
+  const arrivals = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text) => (body += text));
+    request.on('end', () => {
+      const { pathname } = new URL(request.url, 'http://127.0.0.1');
+      if (pathname === '/callback' || pathname === '/bye') {
+        arrivals.push({ method: request.method, url: new URL(request.url, origin), body });
+      }
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+      response.end(
+        '<!doctype html><html lang="en"><title>Client</title><link rel="icon" href="data:,"><h1>Back at the client</h1>',
+      );
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return {
+    origin,
+    url: `${origin}/callback`,
+    arrivals,
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(resolve);
+      }),
+  };
+}
+
+/** Prints a value as TOML. The strings of JSON are strings of TOML. */
+export function toml(value, prefix = '') {
+  const plain = [];
+  const nested = [];
+  for (const [key, field] of Object.entries(value)) {
+    const name = prefix ? `${prefix}.${key}` : key;
+    if (Array.isArray(field) && typeof field[0] === 'object') {
+      nested.push(...field.map((item) => `\n[[${name}]]\n${toml(item, name)}`));
+    } else if (field !== null && typeof field === 'object' && !Array.isArray(field)) {
+      nested.push(`\n[${name}]\n${toml(field, name)}`);
+    } else {
+      plain.push(`${key} = ${JSON.stringify(field)}\n`);
+    }
+  }
+  return plain.join('') + nested.join('');
+}
+
+async function freePort() {
+  const probe = createServer();
+  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+function freshDatabase() {
+  const server = process.env.VESTIBULE_TEST_POSTGRES;
+  if (!server) {
+    return null;
+  }
+  const name = `outside_${randomBytes(8).toString('hex')}`;
+  const psql = process.env.VESTIBULE_TEST_PSQL ?? 'psql';
+  execFileSync(psql, ['--no-psqlrc', '--quiet', '--command', `CREATE DATABASE ${name}`, server]);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function ready(url, ended) {
+  const deadline = Date.now() + START_SECONDS_MAX * 1000;
+  let end = null;
+  ended.then((how) => (end = how));
+  while (Date.now() < deadline) {
+    if (end) {
+      throw new Error(`the server ended before it was ready: ${JSON.stringify(end)}`);
+    }
+    if ((await status(`${url}/readyz`)) === 200) {
+      return;
+    }
+    await sleep(25);
+  }
+  throw new Error(`the server was not ready within ${START_SECONDS_MAX} s`);
+}
+
+function status(url) {
+  return new Promise((resolve) => {
+    get(url, { agent: false, timeout: 2000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('timeout', function () {
+        this.destroy();
+      })
+      .on('error', () => resolve(null));
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const callback = await startCallback();
+  const server = await startServer({ callback: callback.url });
+  process.stdout.write(
+    `${JSON.stringify({ url: server.url, callback: callback.url, tenants: server.tenants })}\n`,
+  );
+  process.stdin.resume();
+  await new Promise((resolve) => process.stdin.once('end', resolve).once('close', resolve));
+  await callback.stop();
+  await server.stop();
+  process.exit(0);
+}
