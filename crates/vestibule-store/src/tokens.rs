@@ -52,6 +52,10 @@ crate::statements! {
         FROM families f JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
             LEFT JOIN revoked_jti r ON r.tenant_id = f.tenant_id AND r.id = $3
         WHERE f.tenant_id = $1 AND f.id = $2";
+    STANDING_BRIEF: hot = "SELECT u.username, u.disabled_at, f.ended_at, r.expires_at
+        FROM families f JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
+            LEFT JOIN revoked_jti r ON r.tenant_id = f.tenant_id AND r.id = $3
+        WHERE f.tenant_id = $1 AND f.id = $2";
     FIND_REFRESH_OWNER: hot = "SELECT r.digest, f.id, f.client_id FROM refresh_tokens r JOIN families f ON f.tenant_id = r.tenant_id AND f.id = r.family_id
         WHERE r.tenant_id = $1 AND r.id = $2";
 }
@@ -92,6 +96,19 @@ pub struct FamilyStanding {
     pub revoked: bool,
     /// What the family stands on, as stored; user info reads the claims that were asked for by name.
     authorization_text: String,
+}
+
+/// The same facts without what only user info tells of the person.
+#[derive(Clone, Debug)]
+pub struct BriefStanding {
+    /// The person's user name.
+    pub username: Option<String>,
+    /// Whether the person may sign in.
+    pub person_enabled: bool,
+    /// Whether the family stands.
+    pub family_stands: bool,
+    /// Whether the token's own name is revoked.
+    pub revoked: bool,
 }
 
 impl FamilyStanding {
@@ -187,6 +204,28 @@ impl TenantStore<'_> {
             family_stands: row.opt_int(7)?.is_none(),
             authorization_text: row.text(8)?.to_owned(),
             revoked: row.opt_int(9)?.is_some(),
+        }))
+    }
+
+    /// The same in brief, for whoever tells nothing of the person but the name.
+    pub async fn brief_standing(
+        &self,
+        family: FamilyId,
+        token: AccessTokenId,
+    ) -> Result<Option<BriefStanding>, DbError> {
+        let row = self
+            .db
+            .query_one(
+                &STANDING_BRIEF,
+                &values![self.tenant.bytes(), family.bytes(), token.bytes()],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(BriefStanding {
+            username: row.opt_text(0)?.map(str::to_owned),
+            person_enabled: row.opt_int(1)?.is_none(),
+            family_stands: row.opt_int(2)?.is_none(),
+            revoked: row.opt_int(3)?.is_some(),
         }))
     }
 

@@ -6,6 +6,7 @@
 //! commit and never wait for the writer.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{oneshot, watch};
@@ -54,6 +56,12 @@ const PRAGMAS: &str = "
     PRAGMA temp_store = MEMORY;
     PRAGMA trusted_schema = OFF;
     PRAGMA wal_autocheckpoint = 8000;
+";
+
+/// A reader sees the file itself through its mapping; what it keeps is only what the log holds. There may be many readers.
+const READER_PRAGMAS: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA cache_size = -4000;
 ";
 
 /// The file, its writing thread and its readers.
@@ -396,7 +404,15 @@ fn now() -> Instant {
 /// A connection and what it remembers of its statements.
 struct Link {
     connection: Connection,
-    columns: HashMap<&'static str, Columns>,
+    /// By the address and length of the text, which is a constant: cheaper to hash than the text.
+    shapes: HashMap<(usize, usize), Shape>,
+}
+
+/// What stays the same of a statement whenever it runs.
+struct Shape {
+    columns: Columns,
+    /// For each parameter, in the order in which `SQLite` numbers them, the place of its value.
+    places: Box<[usize]>,
 }
 
 impl Link {
@@ -408,16 +424,20 @@ impl Link {
         connection
             .execute_batch(PRAGMAS)
             .map_err(|error| failure("open", &error))?;
+        // Otherwise a plan depends on the values that were bound when it was made, and each run with other values makes it anew.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|error| failure("open", &error))?;
         Ok(Self {
             connection,
-            columns: HashMap::new(),
+            shapes: HashMap::new(),
         })
     }
 
     fn open_reader(path: &Path) -> Result<Self, DbError> {
         let link = Self::open(path)?;
         link.connection
-            .execute_batch("PRAGMA query_only = ON;")
+            .execute_batch(READER_PRAGMAS)
             .map_err(|error| failure("open", &error))?;
         Ok(link)
     }
@@ -440,17 +460,19 @@ impl Link {
     fn run(&mut self, sql: &'static Sql, values: &[Value<'_>]) -> Result<(u64, Vec<Row>), DbError> {
         let failed = |error| failure(sql.name, &error);
         let mut statement = self.connection.prepare_cached(sql.text).map_err(failed)?;
-        bind(sql, &mut statement, values)?;
-        let width = statement.column_count();
-        if width == 0 {
+        let shape = match self
+            .shapes
+            .entry((sql.text.as_ptr().addr(), sql.text.len()))
+        {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(Shape::of(sql, &statement)?),
+        };
+        bind(sql, &mut statement, &shape.places, values)?;
+        if shape.columns.is_empty() {
             let count = statement.raw_execute().map_err(failed)?;
             return Ok((u64::try_from(count).unwrap_or(u64::MAX), Vec::new()));
         }
-        let columns = Arc::clone(
-            self.columns
-                .entry(sql.text)
-                .or_insert_with(|| statement.column_names().map(Box::from).collect()),
-        );
+        let (columns, width) = (Arc::clone(&shape.columns), shape.columns.len());
         let mut rows = Vec::new();
         let mut found = statement.raw_query();
         while let Some(row) = found.next().map_err(failed)? {
@@ -554,7 +576,7 @@ impl Link {
             })?;
         }
         self.connection.flush_prepared_statement_cache();
-        self.columns.clear();
+        self.shapes.clear();
         let last = missing.last().map(|step| step.version);
         Ok(Migrated {
             applied: missing.len(),
@@ -645,25 +667,39 @@ fn parameter_number(name: Option<&str>) -> Option<usize> {
     name?.strip_prefix('$')?.parse().ok()
 }
 
+impl Shape {
+    fn of(sql: &'static Sql, statement: &rusqlite::Statement<'_>) -> Result<Self, DbError> {
+        let count = statement.parameter_count();
+        let places = (1..=count).map(|index| {
+            parameter_number(statement.parameter_name(index))
+                .and_then(|number| number.checked_sub(1))
+                .filter(|place| *place < count)
+                .ok_or_else(|| DbError::Rejected {
+                    statement: sql.name,
+                    detail: format!("parameter {index} is not one of $1 to ${count}"),
+                })
+        });
+        Ok(Self {
+            places: places.collect::<Result<_, _>>()?,
+            columns: statement.column_names().map(Box::from).collect(),
+        })
+    }
+}
+
 fn bind(
     sql: &'static Sql,
     statement: &mut rusqlite::CachedStatement<'_>,
+    places: &[usize],
     values: &[Value<'_>],
 ) -> Result<(), DbError> {
-    let count = statement.parameter_count();
-    if count != values.len() {
+    if places.len() != values.len() {
         return Err(DbError::Rejected {
             statement: sql.name,
-            detail: format!("{} values for {count} parameters", values.len()),
+            detail: format!("{} values for {} parameters", values.len(), places.len()),
         });
     }
-    for index in 1..=count {
-        let value = parameter_number(statement.parameter_name(index))
-            .and_then(|number| values.get(number.checked_sub(1)?))
-            .ok_or_else(|| DbError::Rejected {
-                statement: sql.name,
-                detail: format!("parameter {index} is not one of $1 to ${count}"),
-            })?;
+    let bound = places.iter().filter_map(|place| values.get(*place));
+    for (index, value) in (1..).zip(bound) {
         statement
             .raw_bind_parameter(index, value)
             .map_err(|error| failure(sql.name, &error))?;

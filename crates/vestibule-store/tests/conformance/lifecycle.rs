@@ -34,6 +34,14 @@ async fn standing(world: &World, scene: &Scene) -> (bool, bool, bool, bool) {
     let enabled = family
         .as_ref()
         .is_some_and(|found| found.user.disabled_at.is_none());
+    let brief = here
+        .brief_standing(scene.family.id, scene.token.id)
+        .await
+        .expect("a read");
+    assert_eq!(
+        brief.map(|found| (found.family_stands, found.person_enabled)),
+        family.as_ref().map(|found| (found.family_stands, enabled))
+    );
     (
         code.is_some_and(|found| found.stands),
         refresh.is_some_and(|found| found.token.family.ended_at.is_none()),

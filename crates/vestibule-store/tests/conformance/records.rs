@@ -635,6 +635,14 @@ async fn a_revoked_name_is_known_to_its_family(place: &Place) {
             .expect("a read");
         let found = found.expect("a family");
         assert_eq!((found.revoked, found.family_stands), (revoked, true));
+        let brief = here
+            .brief_standing(scene.family.id, token)
+            .await
+            .expect("a read")
+            .expect("a family");
+        assert_eq!((brief.revoked, brief.family_stands), (revoked, true));
+        assert!(brief.person_enabled);
+        assert_eq!(brief.username, scene.person.user.username);
         assert_eq!(found.user, scene.person.user);
         assert_eq!(
             found.authorization().expect("an authorization"),

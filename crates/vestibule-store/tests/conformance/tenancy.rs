@@ -25,6 +25,7 @@ const SOURCES: &[(&str, &str)] = &[
 /// [`a_tenant_changes_nothing_of_another`].
 const METHODS: &[&str] = &[
     "access_token",
+    "brief_standing",
     "client",
     "clients_after",
     "code",
@@ -127,6 +128,14 @@ async fn see(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)>
                 .is_some_and(|it| it.stands),
         ),
         ("domains", !there.domains().await.expect(READ).is_empty()),
+        (
+            "brief_standing",
+            there
+                .brief_standing(family, token)
+                .await
+                .expect(READ)
+                .is_some_and(|it| it.family_stands),
+        ),
         (
             "family_standing",
             there
