@@ -16,13 +16,12 @@ use crate::ui::parts::Shell;
 use crate::ui::words::{self, ErrorWords};
 use crate::{consent, login, setup};
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use vestibule_core::id::Chance as _;
 use vestibule_core::identity::tenant::{DEFAULT_SLUG, DomainKind};
 use vestibule_core::oauth::error::{ErrorCode, OAuthError};
 
@@ -259,9 +258,7 @@ where
 
 /// The id of a request, in the log and on error pages.
 fn new_reference(shared: &Shared) -> String {
-    let mut bytes = [0_u8; 8];
-    shared.chance.fill(&mut bytes);
-    format!("{:016x}", u64::from_be_bytes(bytes))
+    format!("{:016x}", shared.chance.reference())
 }
 
 /// Liveness and readiness, whatever the host: probes come by address.
@@ -378,8 +375,7 @@ async fn place(
     if headers.get_all(header::HOST).iter().count() > 1 {
         return Ok(Err(Nowhere::Host));
     }
-    let public = &shared.public_url;
-    if host.eq_ignore_ascii_case(&public.host()) {
+    if host.eq_ignore_ascii_case(&shared.public_address.host) {
         let path = uri.path();
         let (slug, base_path, path) = below(path);
         // The default tenant's issuer is the public URL itself: below a path its metadata would name another (RFC 8414, 3.3).
@@ -392,7 +388,7 @@ async fn place(
         return Ok(Ok(Place {
             tenant,
             satellite: false,
-            origin: public.origin(),
+            origin: shared.public_address.origin.clone(),
             base_path,
             path,
         }));
@@ -404,7 +400,11 @@ async fn place(
     let Some(tenant) = shared.tenant_by_slug(&slug).await? else {
         return Ok(Err(Nowhere::Host));
     };
-    let scheme = if public.is_https() { "https" } else { "http" };
+    let scheme = if shared.public_url.is_https() {
+        "https"
+    } else {
+        "http"
+    };
     Ok(Ok(Place {
         tenant,
         satellite: kind == DomainKind::Satellite,
@@ -562,47 +562,47 @@ async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
     let (reference, reader, route) = (ctx.reference.clone(), found.reader, found.route);
     // The strict token endpoint takes the request to rewrite it; nothing is left of it to show a page with.
     if route == Route::StrictToken {
-        return strict::exchange(ctx)
+        return Box::pin(strict::exchange(ctx))
             .await
             .unwrap_or_else(|failure| failed(&failure, &reference).to_json());
     }
     let ctx = &ctx;
     let post = ctx.method == Method::POST;
+    // What a handler keeps while it waits can be large: on the heap it is not moved with the future of every request.
     let result = match route {
-        Route::Home => login::home::show(ctx).await,
+        Route::Home => Box::pin(login::home::show(ctx)).await,
         Route::Asset => Ok(asset(ctx, found.rest)),
         Route::Metadata => Ok(discovery::metadata(ctx)),
         Route::KeySet => discovery::key_set(ctx).await,
-        Route::Authorize => authorize::begin(ctx).await,
-        Route::Hub => authorize::resume(ctx, found.rest).await,
-        Route::Token | Route::StrictToken => token::exchange(ctx).await,
+        Route::Authorize => Box::pin(authorize::begin(ctx)).await,
+        Route::Hub => Box::pin(authorize::resume(ctx, found.rest)).await,
+        Route::Token | Route::StrictToken => Box::pin(token::exchange(ctx)).await,
         Route::UserInfo => userinfo::show(ctx).await,
         Route::Introspect => introspection::introspect(ctx).await,
-        Route::Revoke => revocation::revoke(ctx).await,
-        Route::EndSession => logout::end_session(ctx).await,
-        Route::StrictAuthorize => strict::begin(ctx).await,
-        Route::SignIn if post => login::password::submit(ctx).await,
-        Route::SignIn => login::password::show(ctx).await,
-        Route::SignUp if post => login::sign_up::submit(ctx).await,
-        Route::SignUp => login::sign_up::show(ctx).await,
-        Route::Accounts if post => login::accounts::submit(ctx).await,
-        Route::Accounts => login::accounts::show(ctx).await,
-        Route::Consent if post => consent::submit(ctx).await,
-        Route::Consent => consent::show(ctx).await,
-        Route::SignOut if post => logout::submit(ctx).await,
-        Route::SignOut => logout::show(ctx).await,
-        Route::SetUp if post => setup::submit(ctx, found.rest).await,
-        Route::SetUp => setup::show(ctx, found.rest).await,
+        Route::Revoke => Box::pin(revocation::revoke(ctx)).await,
+        Route::EndSession => Box::pin(logout::end_session(ctx)).await,
+        Route::StrictAuthorize => Box::pin(strict::begin(ctx)).await,
+        Route::SignIn if post => Box::pin(login::password::submit(ctx)).await,
+        Route::SignIn => Box::pin(login::password::show(ctx)).await,
+        Route::SignUp if post => Box::pin(login::sign_up::submit(ctx)).await,
+        Route::SignUp => Box::pin(login::sign_up::show(ctx)).await,
+        Route::Accounts if post => Box::pin(login::accounts::submit(ctx)).await,
+        Route::Accounts => Box::pin(login::accounts::show(ctx)).await,
+        Route::Consent if post => Box::pin(consent::submit(ctx)).await,
+        Route::Consent => Box::pin(consent::show(ctx)).await,
+        Route::SignOut if post => Box::pin(logout::submit(ctx)).await,
+        Route::SignOut => Box::pin(logout::show(ctx)).await,
+        Route::SetUp if post => Box::pin(setup::submit(ctx, found.rest)).await,
+        Route::SetUp => Box::pin(setup::show(ctx, found.rest)).await,
     };
     let mut reply = result.unwrap_or_else(|failure| match (failed(&failure, &reference), reader) {
         (failure, Person) => failure.to_page(ctx),
         (failure, Program | Script) => failure.to_json(),
     });
     if reader == Script {
-        reply.headers_mut().append(
-            header::VARY,
-            HeaderValue::from_name(HeaderName::from_static("origin")),
-        );
+        reply
+            .headers_mut()
+            .append(header::VARY, HeaderValue::from_static("origin"));
     }
     reply
 }

@@ -6,7 +6,7 @@ use crate::app;
 use crate::config::value::SealingKey;
 use crate::config::{Settings, TlsFiles};
 use crate::http::configuration::Configuration;
-use crate::http::context::{Clock, Shared, SystemChance, SystemClock};
+use crate::http::context::{Clock, PublicAddress, Shared, SystemChance, SystemClock};
 use crate::http::listener::{self, Certificate, Limits, TlsError};
 use crate::http::peer::TrustedProxies;
 use crate::http::seal::RootKey;
@@ -104,8 +104,10 @@ pub(crate) async fn open_with(
         settings.password_queue,
     )
     .map_err(|error| other(&error))?;
+    let public_url = Issuer::parse(settings.public_url.as_str()).map_err(|error| other(&error))?;
     Ok(Arc::new(Shared {
-        public_url: Issuer::parse(settings.public_url.as_str()).map_err(|error| other(&error))?,
+        public_address: PublicAddress::of(&public_url),
+        public_url,
         configuration: Configuration::new(installation.version),
         root_key,
         hasher,

@@ -9,7 +9,7 @@ use super::actions::{Action, ActionError, perform};
 use super::document;
 use super::secrets::Resolved;
 use crate::http::configuration::Configuration;
-use crate::http::context::{Clock, Shared, SystemChance};
+use crate::http::context::{Clock, PublicAddress, Shared, SystemChance};
 use crate::http::peer::TrustedProxies;
 use crate::http::seal::RootKey;
 use crate::http::throttle::Throttle;
@@ -56,9 +56,11 @@ impl Installation {
             iterations: 1,
             lanes: 1,
         };
+        let public_url = Issuer::parse("http://127.0.0.1:8080").unwrap();
         let shared = Shared {
             store,
-            public_url: Issuer::parse("http://127.0.0.1:8080").unwrap(),
+            public_address: PublicAddress::of(&public_url),
+            public_url,
             root_key,
             configuration: Configuration::new(installation.version),
             hasher: PasswordHasher::start(light, NonZeroUsize::MIN, 16).unwrap(),

@@ -5,7 +5,6 @@ use super::reply::{self, Failure, Reply};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use std::sync::Arc;
-use vestibule_core::identity::user::User;
 use vestibule_core::jose::token_type::TokenType;
 use vestibule_core::jose::verify::verify;
 use vestibule_core::oauth::bearer::{self, AccessToken, Standing, invalid_token};
@@ -48,15 +47,16 @@ pub(crate) fn presented(ctx: &Ctx, form: &Params) -> Result<Option<Secret>, OAut
 pub(crate) struct Stands {
     /// The token.
     pub(crate) token: Arc<AccessToken>,
-    /// Its family's facts; none when a client acts for itself.
-    pub(crate) family: Option<FamilyStanding>,
+    /// The user name of the person whom it speaks of; none when a client acts for itself.
+    pub(crate) username: Option<String>,
 }
 
-impl Stands {
-    /// The person whom the token speaks of.
-    pub(crate) fn user(&self) -> Option<&User> {
-        self.family.as_ref().map(|family| &family.user)
-    }
+/// A token that stands, with all that is known of its person.
+pub(crate) struct StandsInFull {
+    /// The token.
+    pub(crate) token: Arc<AccessToken>,
+    /// Its family's facts; none when a client acts for itself.
+    pub(crate) family: Option<FamilyStanding>,
 }
 
 /// Reads a token, by its signature or by its row, whatever became of it since. `None`: it is not one of ours.
@@ -86,46 +86,75 @@ pub(crate) async fn check(
     ctx: &Ctx,
     token: Arc<AccessToken>,
 ) -> Result<Result<Stands, OAuthError>, Failure> {
-    let store = ctx.store();
-    let (standing, family) = if let Some(family_id) = token.family_id {
-        match store.family_standing(family_id, token.id).await? {
-            None => return Ok(Err(invalid_token("its family or its person is gone"))),
-            Some(family) => {
-                let standing = Standing {
-                    revoked: family.revoked,
-                    family_stands: family.family_stands,
-                    person_enabled: family.user.disabled_at.is_none(),
-                    client_known: true,
-                };
-                (standing, Some(family))
-            }
-        }
-    } else {
-        let revoked = store.is_revoked(token.id).await?;
-        (
-            Standing {
-                revoked,
-                family_stands: true,
-                person_enabled: true,
-                client_known: true,
-            },
-            None,
-        )
+    let Some(family) = token.family_id else {
+        let verdict = check_alone(ctx, &token).await?;
+        return Ok(verdict.map(|()| Stands {
+            token,
+            username: None,
+        }));
     };
-    let client_known = ctx
-        .tenant
-        .client(&ctx.shared, &token.client_id)
-        .await?
-        .is_some();
-    let verdict = bearer::stands(
-        &token,
-        Standing {
-            client_known,
-            ..standing
-        },
-        ctx.now,
-    );
-    Ok(verdict.map(|()| Stands { token, family }))
+    let Some(facts) = ctx.store().brief_standing(family, token.id).await? else {
+        return Ok(Err(gone()));
+    };
+    let standing = Standing {
+        revoked: facts.revoked,
+        family_stands: facts.family_stands,
+        person_enabled: facts.person_enabled,
+        client_known: is_client_known(ctx, &token).await?,
+    };
+    let verdict = bearer::stands(&token, standing, ctx.now);
+    Ok(verdict.map(|()| Stands {
+        token,
+        username: facts.username,
+    }))
+}
+
+/// The same, and reads the person in full.
+pub(crate) async fn check_in_full(
+    ctx: &Ctx,
+    token: Arc<AccessToken>,
+) -> Result<Result<StandsInFull, OAuthError>, Failure> {
+    let Some(family) = token.family_id else {
+        let verdict = check_alone(ctx, &token).await?;
+        return Ok(verdict.map(|()| StandsInFull {
+            token,
+            family: None,
+        }));
+    };
+    let Some(family) = ctx.store().family_standing(family, token.id).await? else {
+        return Ok(Err(gone()));
+    };
+    let standing = Standing {
+        revoked: family.revoked,
+        family_stands: family.family_stands,
+        person_enabled: family.user.disabled_at.is_none(),
+        client_known: is_client_known(ctx, &token).await?,
+    };
+    let verdict = bearer::stands(&token, standing, ctx.now);
+    Ok(verdict.map(|()| StandsInFull {
+        token,
+        family: Some(family),
+    }))
+}
+
+/// Of a token without a family: there is no person who could be gone.
+async fn check_alone(ctx: &Ctx, token: &AccessToken) -> Result<Result<(), OAuthError>, Failure> {
+    let standing = Standing {
+        revoked: ctx.store().is_revoked(token.id).await?,
+        family_stands: true,
+        person_enabled: true,
+        client_known: is_client_known(ctx, token).await?,
+    };
+    Ok(bearer::stands(token, standing, ctx.now))
+}
+
+async fn is_client_known(ctx: &Ctx, token: &AccessToken) -> Result<bool, Failure> {
+    let client = ctx.tenant.client(&ctx.shared, &token.client_id).await?;
+    Ok(client.is_some())
+}
+
+fn gone() -> OAuthError {
+    invalid_token("its family or its person is gone")
 }
 
 /// The refusal of a protected endpoint (RFC 6750, 3; seed 002's `errors[]` beside it).

@@ -4,11 +4,12 @@
 //! What was read while a change happened is used once and not kept.
 
 use super::context::Shared;
-use super::signing::{self, SigningError};
+use super::signing::{self, JWKS_MAX_AGE_SECONDS, SigningError};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use http::HeaderValue;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ use vestibule_core::url::Issuer;
 use vestibule_store::db::DbError;
 use vestibule_store::tenants::TenantRecord;
 
+/// How long caches may keep the metadata, in seconds.
+const METADATA_MAX_AGE_SECONDS: u32 = 300;
+
 /// The most tenants that are kept.
 const TENANTS_KEPT_MAX: usize = 20_000;
 /// The most hosts that are kept, unknown ones among them.
@@ -42,19 +46,26 @@ pub(crate) struct Prebuilt {
     /// The body.
     pub(crate) bytes: Bytes,
     /// The quoted entity tag.
-    pub(crate) etag: String,
+    pub(crate) etag: HeaderValue,
+    /// How long caches may keep it.
+    pub(crate) cache_control: HeaderValue,
 }
 
 impl Prebuilt {
-    fn new(bytes: Vec<u8>) -> Self {
+    fn new(bytes: Vec<u8>, max_age_seconds: u32) -> Self {
         let digest = digest::digest(&digest::SHA256, &bytes);
         let etag = format!(
             "\"{}\"",
             URL_SAFE_NO_PAD.encode(digest.as_ref().get(..12).unwrap_or_default())
         );
+        // Both are ASCII without control characters: nothing else can come here.
+        let header = |text: &str| {
+            HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("no-store"))
+        };
         Self {
             bytes: bytes.into(),
-            etag,
+            etag: header(&etag),
+            cache_control: header(&format!("public, max-age={max_age_seconds}")),
         }
     }
 }
@@ -256,8 +267,11 @@ impl Shared {
         };
         Ok(TenantView {
             served: served(&tenant.scopes),
-            jwks: Prebuilt::new(keys.to_jwks_json()),
-            discovery: Prebuilt::new(serde_json::to_vec(&document).unwrap_or_default()),
+            jwks: Prebuilt::new(keys.to_jwks_json(), JWKS_MAX_AGE_SECONDS),
+            discovery: Prebuilt::new(
+                serde_json::to_vec(&document).unwrap_or_default(),
+                METADATA_MAX_AGE_SECONDS,
+            ),
             tenant,
             keys,
             clients: Cache::new(CLIENTS_KEPT_MAX),

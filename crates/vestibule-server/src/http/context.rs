@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use vestibule_core::id::{Chance, TenantId};
 use vestibule_core::oauth::params::{Params, ParamsError};
 use vestibule_core::time::Timestamp;
@@ -48,6 +48,7 @@ pub(crate) fn to_timestamp(millis: u64) -> Timestamp {
 #[derive(Debug)]
 pub(crate) struct SystemChance {
     counter: AtomicU32,
+    references: AtomicU64,
 }
 
 impl SystemChance {
@@ -55,7 +56,13 @@ impl SystemChance {
     pub(crate) fn new() -> Self {
         let chance = Self {
             counter: AtomicU32::new(0),
+            references: AtomicU64::new(0),
         };
+        let mut start = [0_u8; 8];
+        chance.fill(&mut start);
+        chance
+            .references
+            .store(u64::from_be_bytes(start), Ordering::Relaxed);
         let mut start = [0_u8; 4];
         chance.fill(&mut start);
         // Half of the counter's 26 bits stay free, so that it does not wrap within the first hours.
@@ -63,6 +70,15 @@ impl SystemChance {
             .counter
             .store(u32::from_be_bytes(start) & 0x01ff_ffff, Ordering::Relaxed);
         chance
+    }
+}
+
+impl SystemChance {
+    /// A number that no other request of this process has, for logs; it is no secret, so it takes nothing from the library.
+    pub(crate) fn reference(&self) -> u64 {
+        // The golden ratio of 2^64, which is odd: the sum comes to every number once, and neighbours look different.
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.references.fetch_add(STEP, Ordering::Relaxed)
     }
 }
 
@@ -79,12 +95,33 @@ impl Chance for SystemChance {
     }
 }
 
+/// Where the public URL leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct PublicAddress {
+    /// Its host, with the port if it is not the usual one.
+    pub(crate) host: String,
+    /// Its origin.
+    pub(crate) origin: String,
+}
+
+impl PublicAddress {
+    /// The parts of a public URL.
+    pub(crate) fn of(public_url: &Issuer) -> Self {
+        Self {
+            host: public_url.host(),
+            origin: public_url.origin(),
+        }
+    }
+}
+
 /// What all requests and all commands share.
 pub(crate) struct Shared {
     /// The records.
     pub(crate) store: Store,
     /// The public URL: the default tenant's issuer.
     pub(crate) public_url: Issuer,
+    /// The host and the origin of the public URL, read once.
+    pub(crate) public_address: PublicAddress,
     /// Keys that derive from the root key.
     pub(crate) root_key: RootKey,
     /// Configuration, cached.

@@ -96,6 +96,9 @@ impl Failure {
     }
 }
 
+/// Headers that an answer has room for at once: most have fewer, and then the map never grows.
+const HEADERS_USUAL: usize = 12;
+
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 fn common(headers: &mut HeaderMap) {
@@ -114,6 +117,7 @@ pub(crate) fn body(status: StatusCode, media_type: &'static str, bytes: impl Int
     let mut reply = Response::new(Full::new(bytes.into()));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
+    *headers = HeaderMap::with_capacity(HEADERS_USUAL);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     common(headers);

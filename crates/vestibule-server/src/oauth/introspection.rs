@@ -50,10 +50,13 @@ pub(crate) async fn introspect(ctx: &Ctx) -> Result<Reply, Failure> {
     let Ok(stands) = bearer::check(ctx, token).await? else {
         return Ok(inactive("it does not stand"));
     };
-    let username = stands.user().and_then(|user| user.username.as_deref());
     Ok(reply::json(
         StatusCode::OK,
-        &Introspection::active(&stands.token, username, &ctx.tenant.tenant.issuer),
+        &Introspection::active(
+            &stands.token,
+            stands.username.as_deref(),
+            &ctx.tenant.tenant.issuer,
+        ),
     ))
 }
 

@@ -52,7 +52,7 @@ async fn answer(ctx: &Ctx) -> Result<Reply, Failure> {
             vestibule_core::oauth::bearer::invalid_token("not an access token of this issuer");
         return Ok(bearer::refuse(ctx, Some(&error)));
     };
-    let stands = match bearer::check(ctx, token).await? {
+    let stands = match bearer::check_in_full(ctx, token).await? {
         Ok(stands) => stands,
         Err(error) => return Ok(bearer::refuse(ctx, Some(&error))),
     };
@@ -62,7 +62,7 @@ async fn answer(ctx: &Ctx) -> Result<Reply, Failure> {
     {
         return Ok(bearer::refuse(ctx, Some(&error)));
     }
-    let (Some(user), Some(family)) = (stands.user(), &stands.family) else {
+    let Some(family) = &stands.family else {
         let error = OAuthError::new(
             ErrorCode::InsufficientScope,
             "this token speaks of a client, not of a person",
@@ -74,7 +74,10 @@ async fn answer(ctx: &Ctx) -> Result<Reply, Failure> {
     } else {
         ClaimsRequest::default()
     };
-    let claims = with_seed_members(ctx, claims::release(user, &stands.token.scope, &requested));
+    let claims = with_seed_members(
+        ctx,
+        claims::release(&family.user, &stands.token.scope, &requested),
+    );
     let client = ctx
         .tenant
         .client(&ctx.shared, &stands.token.client_id)
