@@ -32,7 +32,7 @@ cargo xtask bench
   --seconds N                       how long each row is measured; 5
   --connections N                   connections that are kept, each with one request at a time; 16
   --only ROW                        a part of a row's word; may stand more than once
-  --scale N                         people and families that are in the database beforehand
+  --scale N                         people and families that are in the database beforehand, and as many tenants, up to 2000
   --json FILE                       the figures for a program
 
 VESTIBULE_BIN names a binary to measure instead of building one.
@@ -40,6 +40,9 @@ VESTIBULE_BIN names a binary to measure instead of building one.
 
 /// Starts to take the median of.
 const STARTS: usize = 5;
+
+/// Tenants beside the one that is measured; more do not fit into one unit of writes.
+const TENANTS_MAX: usize = 2000;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +123,10 @@ impl Options {
 
     fn people(&self) -> usize {
         self.connections.max(16) + self.scale
+    }
+
+    fn tenants(&self) -> usize {
+        self.scale.min(TENANTS_MAX)
     }
 }
 
@@ -313,8 +320,9 @@ fn conditions(options: &Options, disk: &str, is_postgres: bool) -> Vec<String> {
     }
     if options.scale > 0 {
         conditions.push(format!(
-            "{} people and as many families were there beforehand.",
-            options.scale
+            "{} people, as many families and {} more tenants were there beforehand.",
+            options.scale,
+            options.tenants()
         ));
     }
     conditions
@@ -329,9 +337,14 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn setup(&self, name: &str, hashing: Hashing, people: usize) -> Result<Setup, String> {
+    fn setup(
+        &self,
+        name: &str,
+        hashing: Hashing,
+        (people, tenants): (usize, usize),
+    ) -> Result<Setup, String> {
         let apply = self.folder.join(format!("{name}.toml"));
-        std::fs::write(&apply, server::installation(people, hashing)?)
+        std::fs::write(&apply, server::installation(people, tenants, hashing)?)
             .map_err(|error| error.to_string())?;
         let database = self
             .postgres
@@ -352,7 +365,7 @@ impl Place<'_> {
         let mut first_ever = Vec::new();
         let mut warm = Vec::new();
         for index in 0..STARTS {
-            let mut setup = self.setup(&format!("start{index}"), Hashing::Full, 0)?;
+            let mut setup = self.setup(&format!("start{index}"), Hashing::Full, (0, 0))?;
             let server = Server::start(&setup)?;
             first_ever.push(server.start);
             server.stop()?;
@@ -399,12 +412,15 @@ impl Place<'_> {
         } else {
             "token"
         };
-        let people = if hashing == Hashing::Full {
-            self.options.people()
+        let filled = if hashing == Hashing::Full {
+            (self.options.people(), self.options.tenants())
         } else {
-            self.options.connections.max(16)
+            (self.options.connections.max(16), 0)
         };
-        let setup = self.setup(name, hashing, people)?;
+        let mut setup = self.setup(name, hashing, filled)?;
+        Server::start(&setup)?.stop()?;
+        // Applying looks at passwords; what is measured has hashed none before it is asked to.
+        setup.apply = None;
         let server = Server::start(&setup)?;
         std::thread::sleep(Duration::from_secs(1));
         let idle = load::resident_mib(server.pid())?;
@@ -421,7 +437,9 @@ impl Place<'_> {
             .map_err(|error| error.to_string())?;
         runtime.block_on(async {
             if self.options.scale > 0 && hashing == Hashing::Full {
-                bench.fill(self.options.scale).await?;
+                bench
+                    .fill(self.options.scale, self.options.tenants())
+                    .await?;
             }
             for (key, name, bar) in ROWS.iter().filter(|(key, ..)| is_wanted(key)) {
                 eprintln!("{name} …");

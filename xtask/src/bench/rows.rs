@@ -100,8 +100,20 @@ impl Bench<'_> {
         }
     }
 
-    /// Fills the database with so many families by walking so many flows.
-    pub async fn fill(&self, flows: usize) -> Result<(), String> {
+    /// Fills the database with so many families by walking so many flows, and the server's memory with so many tenants by asking
+    /// for each one's metadata.
+    pub async fn fill(&self, flows: usize, tenants: usize) -> Result<(), String> {
+        let mut connection = Connection::open(self.server.port).await?;
+        for index in 0..tenants {
+            let path = format!(
+                "/t/{}/.well-known/openid-configuration",
+                server::neighbour(index)
+            );
+            let request = http::get(self.server.port, &path, "");
+            if connection.call(&request).await? != 200 {
+                return Err(connection.shown());
+            }
+        }
         let mut workers = Vec::new();
         for (index, (browser, _)) in self.signed_in().await?.into_iter().enumerate() {
             let wanted = flows / self.connections;

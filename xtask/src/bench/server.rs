@@ -79,8 +79,13 @@ impl Hashing {
     }
 }
 
-/// The installation as a file: clients of each kind, and so many people.
-pub fn installation(people: usize, hashing: Hashing) -> Result<String, String> {
+/// The slug of one of the tenants that are only there to be many.
+pub fn neighbour(index: usize) -> String {
+    format!("neighbour{index}")
+}
+
+/// The installation as a file: clients of each kind, so many people, and so many tenants beside the one that is measured.
+pub fn installation(people: usize, tenants: usize, hashing: Hashing) -> Result<String, String> {
     let mut text = "[[tenant]]\nslug = \"default\"\nname = \"Bench\"\n\n[tenant.policy]\nsign_up = \"open\"\n\n\
         [[tenant.scope]]\nname = \"reports.read\"\ndescription = \"Read your reports\"\nconsent = \"implied\"\n"
         .to_owned();
@@ -126,6 +131,9 @@ pub fn installation(people: usize, hashing: Hashing) -> Result<String, String> {
              email_verified = true\nname = \"Person {index}\"\n"
         );
     }
+    for index in 0..tenants {
+        let _ = write!(text, "\n[[tenant]]\nslug = \"{}\"\n", neighbour(index));
+    }
     Ok(text)
 }
 
@@ -157,6 +165,12 @@ impl Server {
         let output = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let errors = output.try_clone().map_err(|error| error.to_string())?;
         let mut command = pinned(&setup.binary, setup.is_pinned);
+        // What is set in the shell of whoever measures is no setting of this run, and VESTIBULE_BIN is none of the server's.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("VESTIBULE_") {
+                command.env_remove(name);
+            }
+        }
         command
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}")])
@@ -317,8 +331,9 @@ mod tests {
 
     #[test]
     fn the_installation_is_toml_with_a_client_of_each_kind() {
-        let text = installation(3, Hashing::Token).unwrap();
+        let text = installation(3, 2, Hashing::Token).unwrap();
         let table: toml::Table = text.parse().unwrap();
+        assert_eq!(table["tenant"].as_array().unwrap().len(), 3);
         let tenant = &table["tenant"][0];
         assert_eq!(tenant["client"].as_array().unwrap().len(), 5);
         assert_eq!(tenant["user"].as_array().unwrap().len(), 3);
