@@ -114,6 +114,14 @@ async fn see(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)>
                 .expect(READ)
                 .is_some(),
         ),
+        (
+            "brief_standing",
+            there
+                .brief_standing(family, token)
+                .await
+                .expect(READ)
+                .is_some_and(|it| it.family_stands),
+        ),
         ("client", there.client(CLIENT).await.expect(READ).is_some()),
         (
             "clients_after",
@@ -128,14 +136,6 @@ async fn see(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)>
                 .is_some_and(|it| it.stands),
         ),
         ("domains", !there.domains().await.expect(READ).is_empty()),
-        (
-            "brief_standing",
-            there
-                .brief_standing(family, token)
-                .await
-                .expect(READ)
-                .is_some_and(|it| it.family_stands),
-        ),
         (
             "family_standing",
             there
