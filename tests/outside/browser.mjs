@@ -9,8 +9,10 @@ const PAGES_MAX = 12;
 export class Browser {
   #cookies = new Map();
 
-  constructor(origin) {
+  /** `headers` go with every request: the address that a proxy in front would name, say. */
+  constructor(origin, headers = {}) {
     this.origin = new URL(origin).origin;
+    this.headers = headers;
   }
 
   /** Visits a URL. The answer is a page (`status`, `url`, `forms`, `text`), or `left`: the request that goes to somebody else. */
@@ -92,6 +94,7 @@ export class Browser {
 
   #send({ method, url, site, body }) {
     const headers = {
+      ...this.headers,
       accept: 'text/html,application/xhtml+xml,*/*;q=0.8',
       'accept-language': 'en',
       'sec-fetch-site': site,

@@ -6,9 +6,10 @@
 // that is how the programs in other languages use it.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes, randomInt } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, get } from 'node:http';
+import { get as getSecurely } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -107,38 +108,26 @@ export function installation(callback) {
   };
 }
 
-/** Starts a server whose clients return to `callback`, and answers when it is ready. */
 function withoutOurs(environment) {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('VESTIBULE_')));
 }
 
-export async function startServer({ callback, file = installation(callback), flags = [] }) {
-  const binary = process.env.VESTIBULE_BIN;
-  if (!binary) {
+/** The binary under test. */
+export function binary() {
+  const named = process.env.VESTIBULE_BIN;
+  if (!named) {
     throw new Error('VESTIBULE_BIN must name the binary under test');
   }
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const data = mkdtempSync(path.join(memory, 'vestibule-outside-'));
-  const apply = path.join(data, 'installation.toml');
-  writeFileSync(apply, toml(file), { mode: 0o600 });
-  const database = freshDatabase();
+  return named;
+}
 
-  const child = spawn(
-    binary,
-    [
-      'serve',
-      ...['--listen', `127.0.0.1:${port}`],
-      ...['--public-url', url],
-      ...['--data', path.join(data, 'data')],
-      ...['--apply', apply],
-      ...(database ? ['--database', database] : []),
-      ...flags,
-    ],
-    // The server refuses variables that it does not know: the test runner's own stay here.
-    { stdio: ['ignore', 'pipe', 'pipe'], env: withoutOurs(process.env) },
-  );
+/** A process of the binary, whose words are kept. The server refuses variables that it does not know: the test runner's own stay here. */
+export function run(argumentList, options = {}) {
+  const child = spawn(binary(), argumentList, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: withoutOurs(process.env),
+    ...options,
+  });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => {
@@ -149,33 +138,65 @@ export async function startServer({ callback, file = installation(callback), fla
     child.once('exit', (code, signal) => resolve({ code, signal }));
     child.once('error', (error) => resolve({ code: null, signal: String(error) }));
   });
-  const clean = () => rmSync(data, { recursive: true, force: true });
+  return { child, ended, log: () => log };
+}
 
-  const stop = async () => {
-    child.kill('SIGTERM');
-    const end = await Promise.race([ended, sleep(STOP_SECONDS_MAX * 1000, null, { ref: false })]);
-    if (end === null) {
-      child.kill('SIGKILL');
-      await ended;
-    }
-    clean();
-    if (end === null) {
-      throw new Error(`the server did not stop within ${STOP_SECONDS_MAX} s\n${log}`);
-    }
-    if (end.code !== 0) {
-      throw new Error(`the server ended with ${JSON.stringify(end)}\n${log}`);
-    }
-    if (log.includes('panicked at')) {
-      throw new Error(`the server panicked\n${log}`);
-    }
-  };
-
-  try {
-    await ready(url, ended);
-  } catch (error) {
+/** Tells a process to stop, and holds it to stopping well. */
+export async function stopWell({ child, ended, log }) {
+  child.kill('SIGTERM');
+  const end = await Promise.race([ended, sleep(STOP_SECONDS_MAX * 1000, null, { ref: false })]);
+  if (end === null) {
     child.kill('SIGKILL');
+    await ended;
+    throw new Error(`the server did not stop within ${STOP_SECONDS_MAX} s\n${log()}`);
+  }
+  if (end.code !== 0) {
+    throw new Error(`the server ended with ${JSON.stringify(end)}\n${log()}`);
+  }
+  if (log().includes('panicked at')) {
+    throw new Error(`the server panicked\n${log()}`);
+  }
+}
+
+/**
+ * Starts a server whose clients return to `callback`, and answers when it is ready. With `tls` it makes a certificate for
+ * `localhost` and speaks https there. The answer can be killed and started again on the same records, and on PostgreSQL joined by
+ * further processes on them.
+ */
+export async function startServer({ callback, file = installation(callback), flags = [], tls = false }) {
+  const port = await freePort();
+  const listen = `127.0.0.1:${port}`;
+  const url = tls ? `https://localhost:${port}` : `http://${listen}`;
+  const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const folder = mkdtempSync(path.join(memory, 'vestibule-outside-'));
+  const data = path.join(folder, 'data');
+  const apply = path.join(folder, 'installation.toml');
+  writeFileSync(apply, toml(file), { mode: 0o600 });
+  const database = freshDatabase();
+  const records = database ? ['--database', database] : [];
+  const certificate = tls ? makeCertificate(folder) : null;
+  const common = ['--public-url', url, ...records, ...(certificate?.flags ?? []), ...flags];
+
+  const begin = async (listen, own) => {
+    const one = run(['serve', '--listen', listen, ...common, ...own]);
+    try {
+      await ready(`${tls ? 'https' : 'http'}://${listen}`, one.ended);
+    } catch (error) {
+      one.child.kill('SIGKILL');
+      throw new Error(`${error.message}\n${one.log()}`);
+    }
+    return one;
+  };
+  const start = () => begin(listen, ['--data', data, '--apply', apply]);
+  const clean = () => rmSync(folder, { recursive: true, force: true });
+
+  const others = [];
+  let main;
+  try {
+    main = await start();
+  } catch (error) {
     clean();
-    throw new Error(`${error.message}\n${log}`);
+    throw error;
   }
   const tenants = Object.fromEntries(
     file.tenant.map((tenant) => [
@@ -187,23 +208,85 @@ export async function startServer({ callback, file = installation(callback), fla
       },
     ]),
   );
-  return { url, tenants, stop, log: () => log };
+  return {
+    url,
+    port,
+    tenants,
+    data,
+    database,
+    certificate: certificate?.text,
+    log: () => main.log(),
+    pid: () => main.child.pid,
+    /** As a power cut would end it: nothing is finished, nothing is closed. */
+    kill: async () => {
+      main.child.kill('SIGKILL');
+      await main.ended;
+    },
+    restart: async () => {
+      main = await start();
+    },
+    /** One more process on the same records; answers with its port. */
+    join: async () => {
+      const port = await freePort();
+      const own = ['--data', path.join(folder, `data-${port}`), '--key-file', path.join(data, 'vestibule.key')];
+      others.push(await begin(`127.0.0.1:${port}`, own));
+      return port;
+    },
+    /** A command of the binary about these records; answers with its exit code and its words. */
+    command: async (...words) => {
+      const one = run([...words, '--data', data, ...records]);
+      const { code } = await one.ended;
+      return { code, said: one.log() };
+    },
+    stop: async () => {
+      try {
+        await Promise.all([main, ...others].map(stopWell));
+      } finally {
+        clean();
+      }
+    },
+  };
 }
 
-/** A client's side of the redirect: remembers what arrives, and shows a page that is plainly not ours. */
+/** A certificate for `localhost` that nobody has signed, and the flags that name it. */
+function makeCertificate(folder) {
+  const [certificate, key] = ['certificate.pem', 'key.pem'].map((name) => path.join(folder, name));
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'],
+      ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+      ...['-keyout', key, '-out', certificate],
+    ],
+    { stdio: 'ignore' },
+  );
+  return {
+    flags: ['--tls-certificate', certificate, '--tls-key', key],
+    text: readFileSync(certificate, 'utf8'),
+  };
+}
+
+/**
+ * A client's side of the redirect: remembers what arrives, and shows a page that is plainly not ours. What is put into `pages`, by
+ * path, it shows there; `asked` has the path of every request.
+ */
 export async function startCallback() {
   const arrivals = [];
+  const asked = [];
+  const pages = new Map();
   const server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (text) => (body += text));
     request.on('end', () => {
       const { pathname } = new URL(request.url, 'http://127.0.0.1');
+      asked.push(pathname);
       if (pathname === '/callback' || pathname === '/bye') {
         arrivals.push({ method: request.method, url: new URL(request.url, origin), body });
       }
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
       response.end(
-        '<!doctype html><html lang="en"><title>Client</title><link rel="icon" href="data:,"><h1>Back at the client</h1>',
+        pages.get(pathname) ??
+          '<!doctype html><html lang="en"><title>Client</title><link rel="icon" href="data:,"><h1>Back at the client</h1>',
       );
     });
   });
@@ -213,6 +296,8 @@ export async function startCallback() {
     origin,
     url: `${origin}/callback`,
     arrivals,
+    asked,
+    pages,
     stop: () =>
       new Promise((resolve) => {
         server.closeAllConnections();
@@ -238,12 +323,23 @@ export function toml(value, prefix = '') {
   return plain.join('') + nested.join('');
 }
 
-async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+/**
+ * A port that nobody listens on, from below the range out of which systems take ports of their own accord: nobody takes it by
+ * accident before the server does, or while a killed server is away.
+ */
+export async function freePort() {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const probe = createServer();
+    const isFree = await new Promise((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (isFree) {
+      await new Promise((resolve) => probe.close(resolve));
+      return port;
+    }
+  }
 }
 
 function freshDatabase() {
@@ -277,7 +373,8 @@ async function ready(url, ended) {
 
 function status(url) {
   return new Promise((resolve) => {
-    get(url, { agent: false, timeout: 2000 }, (response) => {
+    const ask = url.startsWith('https:') ? getSecurely : get;
+    ask(url, { agent: false, timeout: 2000, rejectUnauthorized: false }, (response) => {
       response.resume();
       resolve(response.statusCode);
     })
