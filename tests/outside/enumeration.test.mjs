@@ -13,7 +13,7 @@ import { Browser } from './browser.mjs';
 import { authorization } from './chromium.mjs';
 import { installation, startCallback, startServer } from './server.mjs';
 
-const ROUNDS = 15;
+const ROUNDS = 9;
 /** How far apart the middle costs may be: half as much again is neither no hash nor a second one. */
 const RATIO_MAX = 1.5;
 

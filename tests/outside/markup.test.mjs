@@ -67,7 +67,7 @@ async function open() {
   context.setDefaultTimeout(STEP_MILLISECONDS_MAX);
   const page = await context.newPage();
   const faults = [];
-  await context.exposeBinding('fault', (_, what) => faults.push(what));
+  await context.exposeBinding('fault', (_, what) => what && faults.push(what));
   await context.addInitScript(() => {
     globalThis.pwned = () => globalThis.fault('a script ran');
     addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
@@ -88,14 +88,16 @@ async function open() {
       faults.push(`a request: ${request.url()}`);
     }
   });
-  return { context, page, faults };
+  // What the page has told so far has arrived once a call of ours has.
+  const settle = () => page.evaluate(() => globalThis.fault(null));
+  return { context, page, faults, settle };
 }
 
 // Spaces are shown as one, and a heading may be cut into lines: only the other characters are compared.
 const bare = (text) => text.replace(/\s+/gu, '');
 
 /** Looks at the page that is open: nothing of the text became an element or an attribute, and each of `shown` is there as text. */
-async function inspect({ page, faults }, title, ...shown) {
+async function inspect({ page, faults, settle }, title, ...shown) {
   const { made, text, links } = await page.evaluate(() => ({
     made: [...document.querySelectorAll('x-pwned, [x-pwned], [onfocus], [onmouseover], iframe, svg, math, base, meta[http-equiv]')].map(
       (element) => element.outerHTML,
@@ -112,6 +114,7 @@ async function inspect({ page, faults }, title, ...shown) {
   for (const each of shown) {
     assert.ok(bare(text).includes(bare(each)), `${title} does not show ${each}\n${text}`);
   }
+  await settle();
   assert.deepEqual(faults, [], title);
 }
 
@@ -199,6 +202,16 @@ async function postTheAnswer(visit, address, text) {
 }
 
 describe('T37 markup in every field stays text', () => {
+  test('T37 the browser of this test does notice a script, a dialog and a request', async () => {
+    const visit = await open();
+    callback.pages.set('/careless', `<!doctype html><html lang="en"><title>Careless</title>${POLYGLOTS[0]}${POLYGLOTS[2]}`);
+    await visit.page.goto(`${callback.origin}/careless`);
+    await visit.settle();
+    assert.deepEqual(visit.faults.map((fault) => fault.split(':')[0]).toSorted(), ['a dialog', 'a request', 'a script ran']);
+    assert.equal(await visit.page.locator('x-pwned').count(), 2);
+    await visit.context.close();
+  });
+
   for (const [index, text] of TRIED.entries()) {
     test(`T37 polyglot ${index}: ${text.replace(/[^\x20-\x7e]/g, '?').slice(0, 40)}`, async () => {
       const visit = await open();

@@ -67,9 +67,19 @@ export function installation(callback) {
     client_id: 'field-app',
     client_name: 'Acme Field',
     redirect_uris: [callback],
+    post_logout_redirect_uris: web.post_logout_redirect_uris,
     token_endpoint_auth_method: 'none',
     scope: 'profile email reports.read',
     profile: 'strict',
+  };
+  const strictWeb = {
+    ...strict,
+    client_id: 'field-web',
+    client_secret: secret(),
+    client_name: 'Acme Field Office',
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'client_secret_basic',
+    scope: `${strict.scope} offline_access`,
   };
   const ada = {
     username: 'ada',
@@ -88,16 +98,16 @@ export function installation(callback) {
     tenant: [
       {
         slug: 'default',
-      groups: ['admin'],
+        groups: ['admin'],
         name: 'Acme',
         policy: { sign_up: 'open' },
         scope: [reports],
-        client: [basic, odd, post, open, strict],
+        client: [basic, odd, post, open, strict, strictWeb],
         user: [ada],
       },
       {
         slug: 'globex',
-      groups: ['admin'],
+        groups: ['admin'],
         name: 'Globex',
         policy: { sign_up: 'open' },
         scope: [reports],

@@ -48,7 +48,7 @@ impl Request {
     fn tools(&self) -> Vec<Tool> {
         let mut tools = vec![Tool::Postgres];
         if self.outside {
-            tools.extend([Tool::Node, Tool::Python, Tool::Chromium]);
+            tools.extend([Tool::Node, Tool::Python, Tool::Chromium, Tool::OpenSsl]);
         }
         tools
     }

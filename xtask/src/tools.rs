@@ -15,6 +15,7 @@ pub enum Tool {
     Node,
     Python,
     Chromium,
+    OpenSsl,
 }
 
 impl Tool {
@@ -24,6 +25,7 @@ impl Tool {
             Self::Node => &["nodejs", "npm"],
             Self::Python => &["python3", "python3-venv"],
             Self::Chromium => &["chromium", "fonts-liberation"],
+            Self::OpenSsl => &["openssl"],
         }
     }
 
@@ -43,6 +45,9 @@ impl Tool {
             Self::Chromium => chromium()
                 .is_none()
                 .then(|| "Chromium (or its path in CHROMIUM_BIN)".to_owned()),
+            Self::OpenSsl => process::find("openssl")
+                .is_none()
+                .then(|| "the program openssl, which makes a certificate".to_owned()),
         }
     }
 }

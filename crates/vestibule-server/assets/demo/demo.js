@@ -219,7 +219,7 @@ const CARDS = {
     wire("GET", request.url.split("?")[0]),
     ticks(checks),
     more("What was sent", facts("Parameters of the request", request.parameters)),
-    answer && h("p", { class: "quiet" }, "offline_access was asked for, so the refresh token outlives the sign-out. Revoke ends it."),
+    answer && stateOf("revoke") !== "done" && h("p", { class: "quiet" }, "offline_access was asked for, so the refresh token outlives the sign-out. Revoke ends it."),
   ],
 };
 
