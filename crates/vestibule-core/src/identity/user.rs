@@ -21,7 +21,7 @@ pub enum IdentifierError {
     )]
     Username,
     /// An e-mail address.
-    #[error("Enter an e-mail address such as ada@example.com.")]
+    #[error("Enter an email address such as ada@example.com.")]
     Email,
 }
 

@@ -177,7 +177,7 @@ pub const STANDARD_SCOPES: &[StandardScope] = &[
     StandardScope {
         name: "email",
         consent: ScopeConsent::Ask,
-        sentence: "See your e-mail address",
+        sentence: "See your email address",
     },
     StandardScope {
         name: "address",

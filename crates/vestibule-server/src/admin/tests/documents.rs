@@ -147,7 +147,7 @@ fn every_problem_is_reported_at_once_with_its_place() {
         "tenant[0].client[2].id_token_signed_response_alg: unknown variant",
         "tenant[0].client[2].policy.access_token_lifetime: a span of time",
         "tenant[0].user[0].username: A user name has",
-        "tenant[0].user[0].email: Enter an e-mail address",
+        "tenant[0].user[0].email: Enter an email address",
         "tenant[0].user[0].email_verified: expected true or false",
         "tenant[0].user[0].password: Type a password.",
         "tenant[0].user[1].password_hash: write an Argon2id hash",
