@@ -30,12 +30,16 @@ pub const UNIT_STEPS_MAX: usize = 20_000;
 /// Bytes of one text or blob that is sent to the database.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
+/// The end of a guard that holds rows: on `PostgreSQL` whoever wants to write them waits for the unit, on `SQLite`, where units
+/// come one after the other, it says nothing. Only a unit may hold.
+pub(crate) const HOLD: &str = " FOR SHARE";
+
 /// One statement, written once for both engines, with `$1`, `$2` … as parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sql {
     /// What errors and logs call it: the path of the constant.
     pub name: &'static str,
-    /// The text.
+    /// The text. A `SELECT` that ends in `FOR SHARE` keeps its rows as they are until the unit is written.
     pub text: &'static str,
     /// Runs on a request's path, so it must never read a whole table; [`Db::check_statements`] holds it to that.
     pub hot: bool,
@@ -429,10 +433,10 @@ fn check_read(sql: &'static Sql) -> Result<(), DbError> {
         .split(|c: char| !c.is_ascii_alphabetic())
         .next()
         .unwrap_or_default();
-    if ["SELECT", "WITH", "VALUES"]
+    let reads = ["SELECT", "WITH", "VALUES"]
         .iter()
-        .any(|word| first.eq_ignore_ascii_case(word))
-    {
+        .any(|word| first.eq_ignore_ascii_case(word));
+    if reads && !text.ends_with(HOLD) {
         Ok(())
     } else {
         Err(DbError::Rejected {

@@ -44,7 +44,8 @@ impl TenantUnit {
 }
 
 impl TenantStore<'_> {
-    /// Withdraws what a person allowed a client, with all that came of it.
+    /// Withdraws what a person allowed a client, with all that came of it. The grant comes first: whoever holds it while a family
+    /// is written is waited for, and the family is then among those that end.
     pub async fn withdraw_grant(
         &self,
         user_id: UserId,

@@ -24,7 +24,9 @@ crate::statements! {
     TOUCH: hot = "UPDATE sessions SET used_at = $3 WHERE tenant_id = $1 AND id = $2 AND used_at < $3";
     END: hot = "UPDATE sessions SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL";
     END_FAMILIES: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND session_id = $2 AND offline_at IS NULL AND ended_at IS NULL";
-    END_OF_USER: hot = "UPDATE sessions SET ended_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL";
+    // Signed out is `ended_at < expires_at`; ended for good is both at once, and then no code of the session is redeemed, with
+    // `offline_access` neither.
+    END_OF_USER: hot = "UPDATE sessions SET ended_at = $3, expires_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND (ended_at IS NULL OR ended_at < expires_at)";
     END_FAMILIES_OF_USER: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL";
 }
 
@@ -178,7 +180,8 @@ impl TenantUnit {
         self.run(&TOUCH, values![tenant, id.bytes(), now.seconds()])
     }
 
-    /// Ends a session, and the families that came of it without `offline_access`.
+    /// Ends a session, and the families that came of it without `offline_access`. The session comes first: whoever holds it while
+    /// a family is written is waited for, and the family is then among those that end.
     #[must_use]
     pub fn end_session(self, id: SessionId, now: Timestamp) -> Self {
         let tenant = self.id();
@@ -186,7 +189,8 @@ impl TenantUnit {
             .run(&END_FAMILIES, values![tenant, id.bytes(), now.seconds()])
     }
 
-    /// Ends every session and every family of a person: a changed password, a disabled account.
+    /// Ends every session and every family of a person, and the codes that would make others: a changed password, a disabled
+    /// account. The sessions come first, as in [`Self::end_session`].
     #[must_use]
     pub fn end_everything_of(self, id: UserId, now: Timestamp) -> Self {
         let tenant = self.id();

@@ -19,20 +19,24 @@ crate::statements! {
     INSERT_CODE: hot = "INSERT INTO codes (tenant_id, id, digest, client_id, user_id, session_id, grant_id, redirect_uri, challenge, authorization_text, expires_at, offline_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     FIND_CODE: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
-            c.id, c.digest, c.client_id, c.redirect_uri, c.challenge, c.authorization_text, c.expires_at, c.redeemed_at, c.family_id, s.ended_at, g.id
+            c.id, c.digest, c.client_id, c.redirect_uri, c.challenge, c.authorization_text, c.expires_at, c.redeemed_at, c.family_id, s.expires_at, s.ended_at, g.id
         FROM codes c JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
             LEFT JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.session_id
             LEFT JOIN grants g ON g.tenant_id = c.tenant_id AND g.user_id = c.user_id AND g.client_id = c.client_id
         WHERE c.tenant_id = $1 AND c.id = $2";
-    REDEEM_CODE: hot = "UPDATE codes SET redeemed_at = $3, family_id = $4 WHERE tenant_id = $1 AND id = $2 AND redeemed_at IS NULL
-        AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = codes.user_id AND u.disabled_at IS NULL)
-        AND (grant_id IS NULL OR EXISTS (SELECT 1 FROM grants g WHERE g.tenant_id = $1 AND g.user_id = codes.user_id AND g.client_id = codes.client_id AND g.id = codes.grant_id))
-        AND (offline_at IS NOT NULL OR NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = codes.session_id AND s.ended_at IS NOT NULL))";
+    REDEEM_CODE: hot = "UPDATE codes SET redeemed_at = $3, family_id = $4 WHERE tenant_id = $1 AND id = $2 AND redeemed_at IS NULL";
+    // What a family stands on is held until its unit is written, so that nothing of it ends unseen between the look and the write:
+    // a sign-out or a withdrawal writes the same row first, and thus comes before and is seen, or after and sees the family.
+    HOLD_SESSION: hot = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL
+        AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.disabled_at IS NULL) FOR SHARE";
+    HOLD_SESSION_OFFLINE: hot = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND (s.ended_at IS NULL OR s.ended_at < s.expires_at)
+        AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.disabled_at IS NULL) FOR SHARE";
+    HOLD_GRANT: hot = "SELECT 1 FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND id = $4 FOR SHARE";
     INSERT_FAMILY: hot = "INSERT INTO families (tenant_id, id, client_id, user_id, session_id, authorization_text, created_at, expires_at, offline_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     EXTEND_FAMILY: hot = "UPDATE families SET expires_at = $3 WHERE tenant_id = $1 AND id = $2 AND expires_at < $3";
     END_FAMILY: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL";
-    GUARD_FAMILY: hot = "UPDATE families SET ended_at = NULL WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL";
+    HOLD_FAMILY: hot = "SELECT 1 FROM families WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL FOR SHARE";
     INSERT_REFRESH: hot = "INSERT INTO refresh_tokens (tenant_id, id, digest, family_id, expires_at) VALUES ($1, $2, $3, $4, $5)";
     FIND_REFRESH: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
             r.id, r.digest, r.expires_at, r.rotated_at, r.successor_id, n.rotated_at, f.id, f.client_id, f.authorization_text, f.ended_at, f.expires_at
@@ -70,7 +74,8 @@ pub struct FoundCode {
     pub code: AuthorizationCode,
     /// The person.
     pub user: User,
-    /// Whether the person may sign in, the session was not signed out (or the code holds `offline_access`), and the grant stands.
+    /// Whether the person may sign in, the session stands (or was only signed out, and the code holds `offline_access`), and the
+    /// grant stands.
     pub stands: bool,
 }
 
@@ -257,11 +262,18 @@ fn read_code(row: &Row) -> Result<FoundCode, DbError> {
             ));
         }
     };
-    let signed_out = row.opt_int(16)?.is_some() && !authorization.scope.contains("offline_access");
-    let withdrawn = authorization
-        .grant_id
-        .is_some_and(|id| row.opt_id(17).ok().flatten() != Some(*id.bytes()));
-    let stands = user.disabled_at.is_none() && !signed_out && !withdrawn;
+    let session_stands = match (row.opt_int(16)?, row.opt_int(17)?) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(expires_at), Some(ended_at)) => {
+            authorization.scope.contains("offline_access") && ended_at < expires_at
+        }
+    };
+    let withdrawn = match authorization.grant_id {
+        Some(id) => row.opt_id(18)? != Some(*id.bytes()),
+        None => false,
+    };
+    let stands = user.disabled_at.is_none() && session_stands && !withdrawn;
     let code = AuthorizationCode {
         id: CodeId::from_bytes(row.id(7)?),
         digest: SecretDigest::from_bytes(row.digest(8)?),
@@ -342,8 +354,7 @@ impl TenantUnit {
         )
     }
 
-    /// Redeems a code, once: of two at the same instant one loses its unit. It also loses when the code no longer `stands`:
-    /// a family that was inserted after a withdrawal or a sign-out would escape the statement that ends families.
+    /// Redeems a code, once: of two at the same instant one loses its unit.
     #[must_use]
     pub fn redeem_code(self, id: CodeId, family: FamilyId, now: Timestamp) -> Self {
         let tenant = self.id();
@@ -353,16 +364,32 @@ impl TenantUnit {
         )
     }
 
-    /// Adds a family; `until` is the end of its last token.
+    /// Adds a family; `until` is the end of its last token. Lost when what it stands on is gone: the person disabled, the session
+    /// signed out (everything of the person ended, with `offline_access`), the grant withdrawn.
     #[must_use]
     pub fn insert_family(self, family: &Family, until: Timestamp, now: Timestamp) -> Self {
         let tenant = self.id();
         let origin = &family.authorization;
-        let offline_at = origin
-            .scope
-            .contains("offline_access")
-            .then(|| now.seconds());
-        self.expect(
+        let offline = origin.scope.contains("offline_access");
+        let hold = if offline {
+            &HOLD_SESSION_OFFLINE
+        } else {
+            &HOLD_SESSION
+        };
+        // Held in this order by every unit, session before grant.
+        let mut unit = self.expect(hold, values![tenant, origin.session_id.bytes()]);
+        if let Some(grant) = origin.grant_id {
+            unit = unit.expect(
+                &HOLD_GRANT,
+                values![
+                    tenant,
+                    origin.user_id.bytes(),
+                    &family.client_id,
+                    grant.bytes()
+                ],
+            );
+        }
+        unit.expect(
             &INSERT_FAMILY,
             values![
                 tenant,
@@ -373,7 +400,7 @@ impl TenantUnit {
                 to_json(origin),
                 now.seconds(),
                 until.seconds() + FAMILY_KEPT_SECONDS,
-                offline_at,
+                offline.then(|| now.seconds()),
             ],
         )
     }
@@ -400,7 +427,7 @@ impl TenantUnit {
     #[must_use]
     pub fn guard_family(self, id: FamilyId) -> Self {
         let tenant = self.id();
-        self.expect(&GUARD_FAMILY, values![tenant, id.bytes()])
+        self.expect(&HOLD_FAMILY, values![tenant, id.bytes()])
     }
 
     /// Adds a refresh token.

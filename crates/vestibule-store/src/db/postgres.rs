@@ -1,8 +1,8 @@
 //! `PostgreSQL`: many processes, a few connections, statements in one flight.
 //!
-//! Reads share connections and are pipelined on them. A unit has a connection to itself: `BEGIN` and all of its
-//! statements are sent at once, the guards are looked at, and `COMMIT` or `ROLLBACK` follows; where no guard can be lost
-//! after the fact, `COMMIT` travels with them. A unit runs in a task of its own, so that a caller who goes away leaves
+//! Reads share connections and are pipelined on them. A unit has a connection to itself: `BEGIN`, all of its statements
+//! and `COMMIT` are sent at once, and a guard that is lost is an error that undoes them. Only where the server cannot
+//! judge a guard are the rows looked at before `COMMIT` or `ROLLBACK` follows. A unit runs in a task of its own, so that a caller who goes away leaves
 //! no connection in the middle of a transaction.
 
 mod connect;
@@ -22,7 +22,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use self::connect::Connector;
-use self::pool::{Link, Pool, Prepared};
+use self::pool::{Guard, Link, Pool, Prepared};
 use super::{
     DbError, Migrated, Migration, Outcome, Row, Sql, Step, Unit, Value, announce_change, migrate,
 };
@@ -41,6 +41,7 @@ const MIGRATION_LOCK: i64 = 0x7665_7374_6962_756c;
 
 const LISTEN: &str = "LISTEN vestibule_changes";
 const COMMIT: &str = "COMMIT";
+const ANNOUNCE: &str = "NOTIFY vestibule_changes";
 const ANNOUNCE_AND_COMMIT: &str = "NOTIFY vestibule_changes; COMMIT";
 
 /// A server and the connections to it.
@@ -319,51 +320,42 @@ fn sentence(error: &tokio_postgres::Error) -> String {
 
 async fn run_unit(link: &Link, unit: &Unit) -> Result<Outcome, Fault> {
     let mut prepared = Vec::with_capacity(unit.steps.len());
-    for Step { sql, values, .. } in &unit.steps {
-        prepared.push(link.prepare(sql, values).await?);
+    for Step { sql, rows, values } in &unit.steps {
+        prepared.push(link.prepare(sql, *rows, values).await?);
     }
-    if let ([step], [prepared], false) = (&*unit.steps, &*prepared, unit.announce)
-        && (step.rows.is_none() || (step.rows == Some(1) && touches_one_row_at_most(step.sql)))
-    {
-        return run_alone(link, step, prepared).await;
+    let looked = prepared.iter().any(|step| step.guard == Guard::Looked);
+    if let ([step], [prepared], false, false) = (&*unit.steps, &*prepared, unit.announce, looked) {
+        return run_alone(link, unit, step, prepared).await;
     }
-    let end = if unit.announce {
-        ANNOUNCE_AND_COMMIT
+    if looked {
+        run_looked_at(link, unit, &prepared).await
     } else {
-        COMMIT
-    };
-    let guarded = unit.steps.iter().any(|step| !is_certain(step));
-    if guarded {
-        run_guarded(link, unit, &prepared, end).await
-    } else {
-        run_unguarded(link, unit, &prepared, end).await
+        run_at_once(link, unit, &prepared).await
     }
 }
 
-/// One statement that commits by itself. Its guard can only see too few rows, which is to say none.
-async fn run_alone(link: &Link, step: &Step, prepared: &Prepared) -> Result<Outcome, Fault> {
+/// One statement that commits by itself.
+async fn run_alone(
+    link: &Link,
+    unit: &Unit,
+    step: &Step,
+    prepared: &Prepared,
+) -> Result<Outcome, Fault> {
     let result = link.run(step.sql, prepared, &step.values).await;
-    let (count, rows) = result.map_err(|fault| match fault {
-        Fault::Server(_, error) if is_connection_lost(&error) => Fault::Unknown(error),
-        fault => fault,
-    })?;
-    if step.rows.is_some_and(|expected| expected != count) {
-        return Ok(Outcome::Lost { step: 0 });
-    }
-    Ok(Outcome::Committed(vec![rows]))
+    judge(unit, [result]).map_err(unknown_if_lost)
 }
 
 type Flight<'a> = Pin<Box<dyn Future<Output = Result<(u64, Vec<Row>), Fault>> + Send + 'a>>;
 
 /// `BEGIN` and the statements in one flight, then the end by the guards.
-async fn run_guarded(
-    link: &Link,
-    unit: &Unit,
-    prepared: &[Prepared],
-    end: &'static str,
-) -> Result<Outcome, Fault> {
+async fn run_looked_at(link: &Link, unit: &Unit, prepared: &[Prepared]) -> Result<Outcome, Fault> {
+    let end = if unit.announce {
+        ANNOUNCE_AND_COMMIT
+    } else {
+        COMMIT
+    };
     let results = fly(flights(link, unit, prepared)).await;
-    let outcome = judge(unit, results);
+    let outcome = judge_begun(unit, results);
     if matches!(outcome, Ok(Outcome::Committed(_))) {
         link.client.batch_execute(end).await.map_err(commit_fault)?;
     } else if !matches!(&outcome, Err(fault) if fault.breaks_connection())
@@ -376,27 +368,36 @@ async fn run_guarded(
     outcome
 }
 
-/// Everything in one flight: no guard can be lost, and `COMMIT` after a failed statement is a rollback.
-async fn run_unguarded(
-    link: &Link,
-    unit: &Unit,
-    prepared: &[Prepared],
-    end: &'static str,
-) -> Result<Outcome, Fault> {
+/// Everything in one flight: a lost guard is an error, and `COMMIT` after an error is a rollback.
+async fn run_at_once(link: &Link, unit: &Unit, prepared: &[Prepared]) -> Result<Outcome, Fault> {
     let mut all = flights(link, unit, prepared);
-    all.push(Box::pin(async move {
-        let done = link.client.batch_execute(end).await;
-        done.map(|()| (0, Vec::new())).map_err(commit_fault)
-    }));
+    let mut send = |text| {
+        all.push(Box::pin(async move {
+            let done = link.client.batch_execute(text).await;
+            done.map(|()| (0, Vec::new())).map_err(commit_fault)
+        }));
+    };
+    // Sent apart: in one message a failed `NOTIFY` would keep the `COMMIT` from ending the transaction.
+    if unit.announce {
+        send(ANNOUNCE);
+    }
+    send(COMMIT);
     let mut results = fly(all).await;
-    let end = results.pop();
-    let outcome = judge(unit, results).map_err(|fault| match fault {
+    let ends = results.split_off(unit.steps.len().saturating_add(1));
+    let outcome = judge_begun(unit, results).map_err(unknown_if_lost)?;
+    if matches!(outcome, Outcome::Committed(_)) {
+        for end in ends {
+            end?;
+        }
+    }
+    Ok(outcome)
+}
+
+/// When `COMMIT` was on its way, a lost connection leaves open what became of it.
+fn unknown_if_lost(fault: Fault) -> Fault {
+    match fault {
         Fault::Server(_, error) if is_connection_lost(&error) => Fault::Unknown(error),
         fault => fault,
-    })?;
-    match end {
-        Some(Err(fault)) => Err(fault),
-        _ => Ok(outcome),
     }
 }
 
@@ -438,16 +439,32 @@ async fn fly(mut flights: Vec<Flight<'_>>) -> Vec<Result<(u64, Vec<Row>), Fault>
     results.into_iter().flatten().collect()
 }
 
-/// The first error, the first lost guard, or the rows. The first result is that of `BEGIN`.
-fn judge(unit: &Unit, results: Vec<Result<(u64, Vec<Row>), Fault>>) -> Result<Outcome, Fault> {
+/// [`judge`], after the result of `BEGIN`.
+fn judge_begun(
+    unit: &Unit,
+    results: Vec<Result<(u64, Vec<Row>), Fault>>,
+) -> Result<Outcome, Fault> {
     let mut results = results.into_iter();
     if let Some(begun) = results.next() {
         begun?;
     }
+    judge(unit, results)
+}
+
+/// The first error, the first lost guard, or the rows.
+fn judge(
+    unit: &Unit,
+    results: impl IntoIterator<Item = Result<(u64, Vec<Row>), Fault>>,
+) -> Result<Outcome, Fault> {
     // All are looked at: after an error the statements that follow fail too, and after a lost guard they may.
     let mut returned = Vec::with_capacity(unit.steps.len());
     for (index, (step, result)) in unit.steps.iter().zip(results).enumerate() {
-        let (count, rows) = result?;
+        let (count, rows) = match result {
+            Err(Fault::Server(_, error)) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
+                return Ok(Outcome::Lost { step: index });
+            }
+            result => result?,
+        };
         if step.rows.is_some_and(|expected| expected != count) {
             return Ok(Outcome::Lost { step: index });
         }
@@ -466,31 +483,6 @@ fn commit_fault(error: tokio_postgres::Error) -> Fault {
     } else {
         Fault::Unknown(error)
     }
-}
-
-/// Whether a step's guard cannot be lost: there is none, or it asks for the one row that an insert makes or fails.
-fn is_certain(step: &Step) -> bool {
-    match step.rows {
-        None => true,
-        Some(1) => touches_one_row_at_most(step.sql) && !has_word(step.sql.text, "CONFLICT"),
-        Some(_) => false,
-    }
-}
-
-/// Whether a statement inserts a single list of values.
-fn touches_one_row_at_most(sql: &Sql) -> bool {
-    let Some((head, tail)) = sql.text.split_once("VALUES") else {
-        return false;
-    };
-    let squeezed: String = tail.split_whitespace().collect();
-    head.trim_start().starts_with("INSERT INTO ")
-        && !has_word(sql.text, "SELECT")
-        && !squeezed.contains("),(")
-}
-
-fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .any(|found| found.eq_ignore_ascii_case(word))
 }
 
 async fn migrate_one(

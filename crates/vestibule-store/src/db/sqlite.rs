@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::value::{Cell, Columns};
 use super::{
-    DbError, Migrated, Migration, Outcome, QUERY_ROWS_MAX, Row, Sql, Step, Unit, Value,
+    DbError, HOLD, Migrated, Migration, Outcome, QUERY_ROWS_MAX, Row, Sql, Step, Unit, Value,
     announce_change, migrate,
 };
 
@@ -459,7 +459,7 @@ impl Link {
     /// Runs one statement: the rows that it touched, and those that it returned.
     fn run(&mut self, sql: &'static Sql, values: &[Value<'_>]) -> Result<(u64, Vec<Row>), DbError> {
         let failed = |error| failure(sql.name, &error);
-        let mut statement = self.connection.prepare_cached(sql.text).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(words(sql)).map_err(failed)?;
         let shape = match self
             .shapes
             .entry((sql.text.as_ptr().addr(), sql.text.len()))
@@ -606,7 +606,7 @@ impl Link {
 
     fn check_statement(&self, sql: &Sql) -> Vec<String> {
         let mut complaints = Vec::new();
-        let statement = match self.connection.prepare(sql.text) {
+        let statement = match self.connection.prepare(words(sql)) {
             Ok(statement) => statement,
             Err(error) => return vec![format!("{}: {error}", sql.name)],
         };
@@ -635,11 +635,16 @@ impl Link {
 
     fn plan(&self, sql: &Sql) -> rusqlite::Result<Vec<String>> {
         self.connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))?
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", words(sql)))?
             .raw_query()
             .mapped(|row| row.get(3))
             .collect()
     }
+}
+
+/// A statement in our words: units come one after the other here, so that a row is held by looking at it.
+fn words(sql: &Sql) -> &'static str {
+    sql.text.strip_suffix(HOLD).unwrap_or(sql.text)
 }
 
 /// The lines of a plan that read all of a table or of an index. Rows that the statement made itself may be read whole.

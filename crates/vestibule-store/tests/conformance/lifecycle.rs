@@ -201,6 +201,7 @@ async fn everything_of_a_person_ends_and_nothing_of_others(place: &Place) {
     let mut authorization = scene.authorization.clone();
     authorization.user_id = other.user.id;
     authorization.session_id = session.id;
+    authorization.grant_id = None;
     let family = world.family(&authorization);
     let unit = world
         .unit()

@@ -11,6 +11,7 @@ mod database;
 mod facts;
 mod gates;
 mod lifecycle;
+mod overlaps;
 mod records;
 mod statements;
 mod support;

@@ -1,5 +1,6 @@
 //! The connections: reads share them, a unit has one to itself.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{Client, Statement};
 
 use super::super::value::{Cell, Columns};
-use super::super::{DbError, QUERY_ROWS_MAX, Row, Sql, Value};
+use super::super::{DbError, HOLD, QUERY_ROWS_MAX, Row, Sql, Value};
 use super::Fault;
 use super::connect::Connector;
 
@@ -66,8 +67,64 @@ struct Use {
 /// A connection and the statements prepared on it.
 pub(super) struct Link {
     pub(super) client: Client,
-    statements: Mutex<HashMap<&'static str, Prepared>>,
+    statements: Mutex<HashMap<(&'static str, Option<u64>), Prepared>>,
     spoiled: AtomicBool,
+}
+
+/// Who sees that a step's guard is lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// Nobody: it has none, or it is an insert, which makes its one row or fails.
+    Certain,
+    /// The server, which raises an error unless one row is touched: the transaction is undone before its `COMMIT` arrives.
+    Raised,
+    /// We, by the number of rows, before we send `COMMIT`.
+    Looked,
+}
+
+impl Guard {
+    fn of(sql: &Sql, rows: Option<u64>) -> Self {
+        match rows {
+            None => Self::Certain,
+            Some(1) if inserts_one_row(sql) => Self::Certain,
+            // What `RETURNING` gives is wanted, so it cannot be counted instead.
+            Some(1) if !has_word(sql.text, "RETURNING") => Self::Raised,
+            Some(_) => Self::Looked,
+        }
+    }
+
+    /// A lost guard is a division by zero: no other statement of ours divides.
+    fn text(self, sql: &'static Sql) -> Cow<'static, str> {
+        if self != Self::Raised {
+            return Cow::Borrowed(sql.text);
+        }
+        let returning = if sql.text.ends_with(HOLD) {
+            ""
+        } else {
+            " RETURNING 1"
+        };
+        Cow::Owned(format!(
+            "WITH touched AS ({}{returning}) SELECT 1 / CASE count(*) WHEN 1 THEN 1 ELSE 0 END FROM touched",
+            sql.text
+        ))
+    }
+}
+
+/// Whether a statement inserts a single list of values, or fails.
+fn inserts_one_row(sql: &Sql) -> bool {
+    let Some((head, tail)) = sql.text.split_once("VALUES") else {
+        return false;
+    };
+    let squeezed: String = tail.split_whitespace().collect();
+    head.trim_start().starts_with("INSERT INTO ")
+        && !has_word(sql.text, "SELECT")
+        && !has_word(sql.text, "CONFLICT")
+        && !squeezed.contains("),(")
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .any(|found| found.eq_ignore_ascii_case(word))
 }
 
 /// A statement that the server knows on one connection.
@@ -75,6 +132,7 @@ pub(super) struct Link {
 pub(super) struct Prepared {
     statement: Statement,
     columns: Columns,
+    pub(super) guard: Guard,
 }
 
 impl Pool {
@@ -281,31 +339,42 @@ impl Link {
         self.spoiled.store(true, Ordering::Release);
     }
 
-    /// Prepares a statement, once a connection, and refuses values that do not fit it.
+    /// Prepares a statement that must touch so many rows, once a connection, and refuses values that do not fit it.
     pub(super) async fn prepare(
         &self,
         sql: &'static Sql,
+        rows: Option<u64>,
         values: &[Value<'_>],
     ) -> Result<Prepared, Fault> {
-        let known = self.statements.lock().get(sql.text).cloned();
+        let known = self.statements.lock().get(&(sql.text, rows)).cloned();
         let prepared = match known {
             Some(prepared) => prepared,
-            None => self.prepare_first(sql).await?,
+            None => self.prepare_first(sql, rows).await?,
         };
         check_values(sql, prepared.statement.params(), values)?;
         Ok(prepared)
     }
 
-    async fn prepare_first(&self, sql: &'static Sql) -> Result<Prepared, Fault> {
-        let statement = self.client.prepare(sql.text).await;
+    async fn prepare_first(&self, sql: &'static Sql, rows: Option<u64>) -> Result<Prepared, Fault> {
+        let guard = Guard::of(sql, rows);
+        let statement = self.client.prepare(&guard.text(sql)).await;
         let statement = statement.map_err(|error| Fault::Server(sql.name, error))?;
-        let columns = statement
-            .columns()
-            .iter()
-            .map(|column| Box::from(column.name()))
-            .collect();
-        let prepared = Prepared { statement, columns };
-        self.statements.lock().insert(sql.text, prepared.clone());
+        let columns = match guard {
+            // It is executed, not read.
+            Guard::Raised => Columns::default(),
+            Guard::Certain | Guard::Looked => statement
+                .columns()
+                .iter()
+                .map(|column| Box::from(column.name()))
+                .collect(),
+        };
+        let prepared = Prepared {
+            statement,
+            columns,
+            guard,
+        };
+        let key = (sql.text, rows);
+        self.statements.lock().insert(key, prepared.clone());
         Ok(prepared)
     }
 
@@ -314,7 +383,7 @@ impl Link {
         sql: &'static Sql,
         values: &[Value<'_>],
     ) -> Result<(u64, Vec<Row>), Fault> {
-        let prepared = self.prepare(sql, values).await?;
+        let prepared = self.prepare(sql, None, values).await?;
         self.run(sql, &prepared, values).await
     }
 
@@ -322,10 +391,13 @@ impl Link {
     pub(super) async fn run(
         &self,
         sql: &'static Sql,
-        Prepared { statement, columns }: &Prepared,
+        prepared: &Prepared,
         values: &[Value<'_>],
     ) -> Result<(u64, Vec<Row>), Fault> {
         let failed = |error| Fault::Server(sql.name, error);
+        let Prepared {
+            statement, columns, ..
+        } = prepared;
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         if columns.is_empty() {
             let count = self.client.execute(statement, &values).await;
