@@ -14,7 +14,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{Client, Statement};
 
 use super::super::value::{Cell, Columns};
-use super::super::{DbError, HOLD, QUERY_ROWS_MAX, Row, Sql, Value};
+use super::super::{DbError, QUERY_ROWS_MAX, Row, Sql, Value};
 use super::Fault;
 use super::connect::Connector;
 
@@ -98,7 +98,7 @@ impl Guard {
         if self != Self::Raised {
             return Cow::Borrowed(sql.text);
         }
-        let returning = if sql.text.ends_with(HOLD) {
+        let returning = if sql.text.starts_with("SELECT") {
             ""
         } else {
             " RETURNING 1"
