@@ -127,10 +127,8 @@ async fn check(
     browser: &str,
 ) -> Result<Option<UserId>, NotChecked> {
     let found = ctx.store().user_by_identifier(identifier).await?;
+    // What was typed is counted, not whose it is: a name and an address that shared their count would tell that they are one person's.
     let key = identifier_key(identifier);
-    let person = found.as_ref().map_or(key.as_bytes(), |(record, _)| {
-        record.user.id.bytes().as_slice()
-    });
     // A browser in which the person is signed in is theirs: failures elsewhere do not count against it.
     let here = session::people(ctx, "").await?;
     let known = found.as_ref().is_some_and(|(record, _)| {
@@ -145,7 +143,12 @@ async fn check(
     let attempt = ctx
         .shared
         .throttle
-        .begin_sign_in(ctx.tenant.tenant.id.bytes(), person, origin, ctx.now_millis)
+        .begin_sign_in(
+            ctx.tenant.tenant.id.bytes(),
+            key.as_bytes(),
+            origin,
+            ctx.now_millis,
+        )
         .map_err(|wait| NotChecked::Throttled(wait.0))?;
     let hasher = &ctx.shared.hasher;
     let Some((record, Some(stored))) = found else {

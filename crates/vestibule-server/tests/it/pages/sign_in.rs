@@ -395,7 +395,7 @@ async fn t42_unknown_and_known_names_are_throttled_alike(app: &App) {
         );
     }
     // One try a minute comes back; another spelling of the name does not bring one.
-    for username in ["ADA", "ada@acme.test", " ada ", "Ada@Acme.Test"] {
+    for username in ["ADA", " ada ", "Ada"] {
         let mut browser = Browser::new(app);
         let page = browser.visit("/sign-in").await;
         assert_eq!(
@@ -405,6 +405,13 @@ async fn t42_unknown_and_known_names_are_throttled_alike(app: &App) {
             429,
             "{username}"
         );
+    }
+    // Her address has a count of its own, as the address of nobody has: that it is hers is not told by a count.
+    for username in ["ada@acme.test", "nobody@acme.test"] {
+        let mut browser = Browser::new(app);
+        let page = browser.visit("/sign-in").await;
+        let answer = try_password(&mut browser, &page, username, "wrong").await;
+        assert_eq!(answer.status, 422, "{username}");
     }
     app.server.advance(60);
     let mut browser = Browser::new(app);
