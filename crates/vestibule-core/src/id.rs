@@ -104,6 +104,14 @@ ids! {
     SetUpId;
     /// A signing key's record.
     KeyRecordId;
+    /// A person's link to an upstream identity.
+    AccountId;
+    /// An API key's record.
+    ApiKeyId;
+    /// A sign-in that is on its way through an upstream provider.
+    UpstreamRequestId;
+    /// A command line's sign-in.
+    CliAttemptId;
 }
 
 #[cfg(test)]

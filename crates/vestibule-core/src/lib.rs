@@ -10,6 +10,7 @@ pub mod id;
 pub mod identity;
 pub mod jose;
 pub mod oauth;
+pub mod relying_party;
 pub mod secret;
 pub mod time;
 pub mod url;

@@ -99,6 +99,12 @@ pub enum HandleKind {
     Request,
     /// The one-time set-up link.
     SetUp,
+    /// The `state` of a request to an upstream provider.
+    UpstreamState,
+    /// What a command line polls with.
+    CliPolling,
+    /// What a browser completes a command line's sign-in with.
+    CliLogin,
 }
 
 impl HandleKind {
@@ -111,6 +117,9 @@ impl HandleKind {
             Self::Session => "ses_",
             Self::Request => "req_",
             Self::SetUp => "set_",
+            Self::UpstreamState => "ups_",
+            Self::CliPolling => "clp_",
+            Self::CliLogin => "cll_",
         }
     }
 }

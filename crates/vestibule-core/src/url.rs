@@ -45,7 +45,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// Parses an absolute URI in the spelling that browsers use.
-fn parse_normal(text: &str) -> Result<Url, UrlError> {
+pub(crate) fn parse_normal(text: &str) -> Result<Url, UrlError> {
     if text.len() > URL_LENGTH_MAX {
         return Err(UrlError::TooLong);
     }
@@ -183,9 +183,50 @@ fn split_loopback(text: &str) -> Option<(&'static str, &str)> {
         .then_some((host, rest))
 }
 
+/// An address of a provider that we call, or send a browser to: https, or http on loopback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct EndpointUrl(String);
+
+impl EndpointUrl {
+    /// Parses an absolute address without fragment and user name.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let url = parse_normal(text)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(UrlError::PlainHttp(shorten(text))),
+            _ => return Err(UrlError::Scheme(shorten(text))),
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is https.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// The address with parameters added to its query.
+    pub(crate) fn with_query<'a>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        let mut query = ::url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(pairs);
+        let joint = if self.0.contains('?') { '&' } else { '?' };
+        format!("{}{joint}{}", self.0, query.finish())
+    }
+}
+
 /// An address that a browser is sent to with an answer. Only [`Client::match_redirect`](crate::oauth::client::Client::match_redirect)
-/// and [`Client::match_post_logout_redirect`](crate::oauth::client::Client::match_post_logout_redirect) make one, so an open
-/// redirect cannot be written.
+/// and [`Client::match_post_logout_redirect`](crate::oauth::client::Client::match_post_logout_redirect) make one, and
+/// [`TrustedDomains::match_redirect`](crate::identity::trusted_domain::TrustedDomains::match_redirect) for the project API, so an
+/// open redirect cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri(String);
 

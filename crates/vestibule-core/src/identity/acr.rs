@@ -28,4 +28,7 @@ pub enum Amr {
     /// A password.
     #[serde(rename = "pwd")]
     Password,
+    /// Another provider said who they are; by which means is its to say.
+    #[serde(rename = "fed")]
+    Federated,
 }

@@ -27,6 +27,34 @@ pub enum SignUp {
     Closed,
 }
 
+/// What happens when an upstream provider tells an address that a person here has already.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Linking {
+    /// The upstream identity becomes that person's, if both sides verified the address: the default.
+    #[default]
+    Link,
+    /// Nobody signs in: the person signs in as before and links the provider from within.
+    Refuse,
+    /// A second person is made, without the address.
+    Duplicates,
+}
+
+/// Whether an app must show a publishable key.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishableKey {
+    /// It may: it names the app and proves nothing. A key that is shown must be right.
+    #[default]
+    Optional,
+    /// It must.
+    Required,
+}
+
 /// What a tenant decides for all its clients and people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +67,16 @@ pub struct TenantPolicy {
     /// How long a browser session lasts without use, such as `3d` (the default).
     #[schemars(with = "String")]
     pub session_idle: Lifetime,
+    /// What happens when a provider tells an address that a person here has: `link` (the default), `refuse` or `duplicates`.
+    pub linking: Linking,
+    /// Whether apps of the project API must show a publishable key: `optional` (the default) or `required`.
+    pub publishable_key: PublishableKey,
+    /// Whether the project API returns people to any address on this device. Relaxed: for development.
+    pub allow_localhost: bool,
+    /// Whether the project API accepts the PKCE method `plain`. Relaxed: who sees the request can use the code.
+    pub plain_pkce: bool,
+    /// Whether people may remove their own account through apps of the project API.
+    pub client_user_deletion: bool,
 }
 
 impl Default for TenantPolicy {
@@ -47,6 +85,11 @@ impl Default for TenantPolicy {
             sign_up: SignUp::default(),
             session_lifetime: Lifetime::days(14),
             session_idle: Lifetime::days(3),
+            linking: Linking::default(),
+            publishable_key: PublishableKey::default(),
+            allow_localhost: false,
+            plain_pkce: false,
+            client_user_deletion: false,
         }
     }
 }

@@ -167,7 +167,32 @@ impl SigningKey {
         if json.first() != Some(&b'{') || json.last() != Some(&b'}') {
             return Err(SignError::NotAnObject);
         }
-        let header = self.headers.of(typ);
+        self.sign_under(self.headers.of(typ), json)
+    }
+
+    /// Signs claims for somebody who calls this key by a name of theirs (`kid`), and who asks for no `typ`: how a client proves
+    /// itself to a provider that has our public key. `None` when the name needs escaping.
+    pub fn sign_as(&self, kid: &str, claims: &impl Serialize) -> Option<Result<String, SignError>> {
+        let plain = !kid.is_empty()
+            && kid.len() <= KEY_ID_BYTES_MAX
+            && kid
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        if !plain {
+            return None;
+        }
+        let json = format!(r#"{{"alg":"{}","kid":"{kid}"}}"#, self.algorithm());
+        let mut header = base64url::encode(json.as_bytes());
+        header.push('.');
+        Some(
+            serde_json::to_vec(claims)
+                .map_err(SignError::from)
+                .and_then(|json| self.sign_under(&header, &json)),
+        )
+    }
+
+    /// Signs under an encoded header that ends with its dot.
+    fn sign_under(&self, header: &str, json: &[u8]) -> Result<String, SignError> {
         let token_bytes = header.len()
             + base64url::encoded_len(json.len())
             + 1
@@ -383,6 +408,7 @@ struct Headers {
     id: String,
     access: String,
     logout: String,
+    project: String,
 }
 
 impl Headers {
@@ -401,6 +427,7 @@ impl Headers {
             id: header(TokenType::IdToken),
             access: header(TokenType::AccessToken),
             logout: header(TokenType::LogoutToken),
+            project: header(TokenType::ProjectToken),
         }
     }
 
@@ -409,6 +436,7 @@ impl Headers {
             TokenType::IdToken => &self.id,
             TokenType::AccessToken => &self.access,
             TokenType::LogoutToken => &self.logout,
+            TokenType::ProjectToken => &self.project,
         }
     }
 }

@@ -113,6 +113,15 @@ impl KeySet {
             .find(|key| key.algorithm() == algorithm && key.id().as_str() == kid)
     }
 
+    /// The one key of that algorithm, if there is one and no other.
+    pub fn only(&self, algorithm: Algorithm) -> Option<&PublicKey> {
+        let mut keys = self
+            .public_keys()
+            .filter(|key| key.algorithm() == algorithm);
+        let only = keys.next()?;
+        keys.next().is_none().then_some(only)
+    }
+
     /// Whether a key has that name, for whichever algorithm.
     pub fn has_key_id(&self, kid: &str) -> bool {
         self.public_keys().any(|key| key.id().as_str() == kid)

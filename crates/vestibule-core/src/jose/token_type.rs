@@ -9,11 +9,18 @@ pub enum TokenType {
     AccessToken,
     /// A logout token: `logout+jwt` (`OpenID` Connect Back-Channel Logout, 2.4).
     LogoutToken,
+    /// An access token of the project API: `project+jwt`. It is none to user info and introspection, nor the other way round.
+    ProjectToken,
 }
 
 impl TokenType {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::IdToken, Self::AccessToken, Self::LogoutToken];
+    pub const ALL: [Self; 4] = [
+        Self::IdToken,
+        Self::AccessToken,
+        Self::LogoutToken,
+        Self::ProjectToken,
+    ];
 
     /// The value of the `typ` header in our own tokens.
     pub fn as_str(self) -> &'static str {
@@ -21,6 +28,7 @@ impl TokenType {
             Self::IdToken => "JWT",
             Self::AccessToken => "at+jwt",
             Self::LogoutToken => "logout+jwt",
+            Self::ProjectToken => "project+jwt",
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::algorithm::Algorithm;
 use super::base64url;
 use super::jwk::KeyId;
+use super::key::PublicKey;
 use super::key_set::KeySet;
 use super::token_type::TokenType;
 
@@ -122,6 +123,45 @@ pub fn verify(
     keys: &KeySet,
     expected: TokenType,
 ) -> Result<VerifiedClaims, VerifyError> {
+    // RFC 7515, 4.1.4 leaves `kid` optional; our own tokens always have it.
+    verify_by(token, expected, |kid, algorithm| {
+        named(keys, kid.ok_or(VerifyError::MissingKeyId)?, algorithm)
+    })
+}
+
+/// The same for a token that another provider signed. It may leave out the name of the key while the provider has only one of that
+/// algorithm (OpenID Connect Core, 10.1): we still try no keys.
+pub fn verify_upstream(
+    token: &str,
+    keys: &KeySet,
+    expected: TokenType,
+) -> Result<VerifiedClaims, VerifyError> {
+    verify_by(token, expected, |kid, algorithm| match kid {
+        Some(kid) => named(keys, kid, algorithm),
+        None => keys.only(algorithm).ok_or(VerifyError::MissingKeyId),
+    })
+}
+
+/// RFC 8725, 3.1: the name and the algorithm must agree on one record, and that record's algorithm is the one used.
+fn named<'a>(
+    keys: &'a KeySet,
+    kid: &str,
+    algorithm: Algorithm,
+) -> Result<&'a PublicKey, VerifyError> {
+    keys.find(kid, algorithm).ok_or_else(|| {
+        if keys.has_key_id(kid) {
+            VerifyError::AlgorithmMismatch
+        } else {
+            VerifyError::UnknownKey
+        }
+    })
+}
+
+fn verify_by<'a>(
+    token: &str,
+    expected: TokenType,
+    key_of: impl FnOnce(Option<&str>, Algorithm) -> Result<&'a PublicKey, VerifyError>,
+) -> Result<VerifiedClaims, VerifyError> {
     let parts = Parts::split(token)?;
     let header = Header::read(parts.header)?;
     if header.embedded_key {
@@ -138,16 +178,7 @@ pub fn verify(
         .as_deref()
         .and_then(Algorithm::parse)
         .ok_or(VerifyError::UnsupportedAlgorithm)?;
-    // RFC 7515, 4.1.4 leaves `kid` optional; with several keys OpenID Connect Core, 10.1 asks for it. We always do.
-    let kid = header.kid.ok_or(VerifyError::MissingKeyId)?;
-    // RFC 8725, 3.1: the name and the algorithm must agree on one record, and that record's algorithm is the one used.
-    let Some(key) = keys.find(&kid, algorithm) else {
-        return Err(if keys.has_key_id(&kid) {
-            VerifyError::AlgorithmMismatch
-        } else {
-            VerifyError::UnknownKey
-        });
-    };
+    let key = key_of(header.kid.as_deref(), algorithm)?;
     let signature =
         base64url::decode(parts.signature).ok_or(VerifyError::Encoding(Part::Signature))?;
     if !key.is_signature(parts.signing_input.as_bytes(), &signature) {

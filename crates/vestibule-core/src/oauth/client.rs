@@ -3,8 +3,10 @@
 //! [`ClientMetadata`] is what an operator writes and a row holds: the names of RFC 7591 and of OpenID Connect registration, and
 //! our policy beside them. [`Client`] is what it parses into; requests only ever see that.
 
+use crate::id::TenantId;
 use crate::jose::algorithm::Algorithm;
 use crate::oauth::error::{ErrorCode, OAuthError, ShowReason};
+use crate::oauth::project::PROJECT_CLIENT_PREFIX;
 use crate::oauth::scope::ScopeSet;
 use crate::secret::SecretDigest;
 use crate::time::Lifetime;
@@ -33,7 +35,19 @@ impl ClientId {
             && text
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
-        (fits && uuid::Uuid::try_parse(text).is_err()).then(|| Self(text.to_owned()))
+        let reserved =
+            uuid::Uuid::try_parse(text).is_ok() || text.starts_with(PROJECT_CLIENT_PREFIX);
+        (fits && !reserved).then(|| Self(text.to_owned()))
+    }
+
+    /// The id under which the codes and families of a tenant's own project API stand. Nobody can register it.
+    pub fn of_project(tenant: TenantId) -> Self {
+        Self(format!("{PROJECT_CLIENT_PREFIX}{tenant}"))
+    }
+
+    /// The project whose client id this is.
+    pub fn project(&self) -> Option<TenantId> {
+        TenantId::parse(self.0.strip_prefix(PROJECT_CLIENT_PREFIX)?)
     }
 
     /// The id on the wire.
@@ -386,7 +400,7 @@ impl Client {
         if id.is_none() {
             problems.push(ClientProblem {
                 field: "client_id",
-                problem: "write 1 to 128 letters, digits, dots, hyphens, underscores or tildes, and not a UUID (those name people)".to_owned(),
+                problem: "write 1 to 128 letters, digits, dots, hyphens, underscores or tildes, not a UUID (those name people), and not after `project~` (those name projects)".to_owned(),
             });
         }
         let name = metadata
@@ -473,6 +487,36 @@ impl Client {
         }
     }
 
+    /// A tenant as the client of its own project API. It has no addresses of its own: trusted domains stand for them.
+    pub(crate) fn of_project(
+        tenant: TenantId,
+        name: &str,
+        scope: ScopeSet,
+        policy: ClientPolicy,
+    ) -> Self {
+        Self {
+            id: ClientId::of_project(tenant),
+            name: name.to_owned(),
+            uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            auth_method: ClientAuthMethod::None,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scope,
+            resources: Vec::new(),
+            id_token_alg: Algorithm::ES256,
+            userinfo_alg: None,
+            default_max_age: None,
+            profile: Profile::Standard,
+            policy,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            origins: Vec::new(),
+            secrets: Vec::new(),
+        }
+    }
+
     /// Public or confidential.
     pub const fn kind(&self) -> ClientKind {
         match self.auth_method {
@@ -491,7 +535,8 @@ impl Client {
     /// Whether its refresh tokens are replaced when used (OAuth 2.1, 4.3.1: a public client's always).
     pub fn rotates(&self) -> bool {
         match self.kind() {
-            ClientKind::Public => true,
+            // The one exception: apps of the project API ignore a new refresh token (`oauth/project.rs`).
+            ClientKind::Public => self.id.project().is_none(),
             ClientKind::Confidential => {
                 self.policy.refresh_token_rotation == Some(RotationPolicy::OnUse)
             }

@@ -5,6 +5,9 @@
 use super::client::{Client, ClientAuthMethod, ClientKind};
 use super::error::{ErrorCode, OAuthError};
 use super::params::{Params, form_decode};
+use super::project::project_client;
+use super::scope::ScopeSet;
+use crate::id::TenantId;
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,6 +44,12 @@ impl AuthenticatedClient {
     pub fn is_confidential(&self) -> bool {
         self.0.kind() == ClientKind::Confidential
     }
+}
+
+/// The project as the client of its own API. Its key was looked at by the rules of that API
+/// ([`accept_key`](super::outer::accept_key)), and names an app at most: like a public client it proves nothing.
+pub fn project_caller(tenant: TenantId, name: &str, served: &ScopeSet) -> AuthenticatedClient {
+    AuthenticatedClient(Arc::new(project_client(tenant, name, served)))
 }
 
 /// The one sentence for whatever failed, so that nobody learns which part was right.

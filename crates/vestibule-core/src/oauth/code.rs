@@ -136,6 +136,7 @@ pub(crate) mod tests {
             acr: Acr::SingleFactor,
             amr: vec![Amr::Password],
             nonce: Some("n".to_owned()),
+            outer: None,
         }
     }
 

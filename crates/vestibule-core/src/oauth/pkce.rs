@@ -14,6 +14,19 @@ impl CodeChallenge {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
+    /// The challenge of a verifier; `None` when it is none (RFC 7636, 4.1). It is also what the method `plain` comes to, where the
+    /// verifier itself is sent as the challenge: what is kept and what is asked for at the end are the same.
+    pub fn of_verifier(verifier: &str) -> Option<Self> {
+        let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
+        let challenge = Self(hash.as_ref().try_into().ok()?);
+        is_verifier(verifier).then_some(challenge)
+    }
+
+    /// The challenge on the wire.
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     /// The digest as stored.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -26,13 +39,17 @@ impl CodeChallenge {
 
     /// Whether the verifier is the one behind the challenge: 43 to 128 unreserved characters (RFC 7636, 4.1) whose SHA-256 it is.
     pub fn accepts(&self, verifier: &str) -> bool {
-        let well_formed = (43..=128).contains(&verifier.len())
-            && verifier.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            });
         let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
-        well_formed && constant_time::verify_slices_are_equal(hash.as_ref(), &self.0).is_ok()
+        is_verifier(verifier)
+            && constant_time::verify_slices_are_equal(hash.as_ref(), &self.0).is_ok()
     }
+}
+
+fn is_verifier(text: &str) -> bool {
+    (43..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
 }
 
 #[cfg(test)]

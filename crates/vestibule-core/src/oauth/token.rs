@@ -5,6 +5,7 @@ use super::client::{Client, GrantType};
 use super::client_auth::AuthenticatedClient;
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
+use super::project::OuterOutcome;
 use super::scope::ScopeSet;
 use crate::id::{FamilyId, GrantId, SessionId, UserId};
 use crate::identity::acr::{Acr, Amr};
@@ -49,6 +50,9 @@ pub struct Authorization {
     /// Echoed in the first ID token.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// What a code of the project API hands on to its redemption; none elsewhere.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub outer: Option<OuterOutcome>,
 }
 
 /// What one redemption produced.

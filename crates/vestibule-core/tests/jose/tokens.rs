@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use vestibule_core::jose::algorithm::Algorithm;
-use vestibule_core::jose::key::SignError;
+use vestibule_core::jose::key::{PublicKey, SignError, SigningKey};
+use vestibule_core::jose::key_set::{KeySet, KeyState};
 use vestibule_core::jose::token_type::TokenType;
-use vestibule_core::jose::verify::{Part, TOKEN_BYTES_MAX, UnverifiedToken, VerifyError, verify};
+use vestibule_core::jose::verify::{
+    Part, TOKEN_BYTES_MAX, UnverifiedToken, VerifyError, verify, verify_upstream,
+};
 
-use crate::support::{forge, key, set};
+use crate::support::{self, forge, key, set};
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 struct Claims {
@@ -122,5 +125,39 @@ fn a_token_that_nobody_could_verify_is_not_peeked_into() {
     assert_eq!(
         UnverifiedToken::peek_unverified("opaque"),
         Err(VerifyError::NotCompact)
+    );
+}
+
+#[test]
+fn an_upstream_token_may_leave_out_the_name_of_an_only_key_and_ours_may_not() {
+    let (key, other) = (
+        SigningKey::generate(Algorithm::ES256).unwrap(),
+        SigningKey::generate(Algorithm::ES256).unwrap(),
+    );
+    let set = |keys: &[&SigningKey]| {
+        KeySet::new(
+            keys.iter()
+                .map(|key| (PublicKey::from(*key), KeyState::Active)),
+        )
+        .unwrap()
+    };
+    let token = support::signed_anyway(&key, r#"{"alg":"ES256"}"#, "{}");
+    let (alone, both) = (set(&[&key]), set(&[&key, &other]));
+    assert!(verify_upstream(&token, &alone, TokenType::IdToken).is_ok());
+    assert_eq!(
+        verify_upstream(&token, &both, TokenType::IdToken),
+        Err(VerifyError::MissingKeyId)
+    );
+    assert_eq!(
+        verify_upstream(&token, &set(&[&other]), TokenType::IdToken),
+        Err(VerifyError::BadSignature)
+    );
+    assert_eq!(
+        verify(&token, &alone, TokenType::IdToken),
+        Err(VerifyError::MissingKeyId)
+    );
+    assert_eq!(
+        verify_upstream(&token, &alone, TokenType::AccessToken),
+        Err(VerifyError::WrongType)
     );
 }
