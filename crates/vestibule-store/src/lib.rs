@@ -5,15 +5,21 @@
 //! [`TenantUnit`]: a list of guarded statements that happen together or not at all. What crosses tenants stands in [`installation`]
 //! and [`tenants`] and says `any_` in its name.
 
+pub mod accounts;
+pub mod api_keys;
+pub mod cli_attempts;
 pub mod clients;
 pub mod db;
 pub mod grants;
 pub mod installation;
 pub mod keys;
+pub mod providers;
 pub mod sessions;
 pub mod sweep;
 pub mod tenants;
 pub mod tokens;
+pub mod trusted_domains;
+pub mod upstream;
 pub mod users;
 
 use db::{Db, DbError, Migration, Outcome, Row, Sql, Unit, Value};
@@ -21,22 +27,35 @@ use vestibule_core::id::TenantId;
 use vestibule_core::time::Timestamp;
 
 /// Every step of the schema.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "front door",
-    text: include_str!("../migrations/0001_front_door.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "front door",
+        text: include_str!("../migrations/0001_front_door.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "broker",
+        text: include_str!("../migrations/0002_broker.sql"),
+    },
+];
 
 /// Every statement, for the test that prepares them all on both engines.
 pub const STATEMENTS: &[&[Sql]] = &[
+    accounts::ALL,
+    api_keys::ALL,
+    cli_attempts::ALL,
     clients::ALL,
     grants::ALL,
     installation::ALL,
     keys::ALL,
+    providers::ALL,
     sessions::ALL,
     sweep::ALL,
     tenants::ALL,
     tokens::ALL,
+    trusted_domains::ALL,
+    upstream::ALL,
     users::ALL,
 ];
 

@@ -28,6 +28,18 @@ crate::statements! {
     // `offline_access` neither.
     END_OF_USER: hot = "UPDATE sessions SET ended_at = $3, expires_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND (ended_at IS NULL OR ended_at < expires_at)";
     END_FAMILIES_OF_USER: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL";
+    FIND_BY_ID: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
+            s.id, s.auth_time, s.acr, s.amr, s.used_at, s.expires_at
+        FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+        WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND s.used_at > $4 AND u.disabled_at IS NULL";
+    LIST_OF_USER: hot = "SELECT id, auth_time, acr, amr, used_at, expires_at FROM sessions
+        WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > $3 AND used_at > $4 ORDER BY id DESC LIMIT $5";
+    LIST_WITH_CLIENT: hot = "SELECT s.id, s.auth_time, s.acr, s.amr, s.used_at, s.expires_at FROM sessions s
+        WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > $3
+            AND (s.used_at > $4 OR EXISTS (SELECT 1 FROM families f WHERE f.tenant_id = s.tenant_id AND f.session_id = s.id AND f.client_id = $5 AND f.ended_at IS NULL))
+        ORDER BY s.id DESC LIMIT $6";
+    END_CLIENTS_FAMILIES: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND session_id = $2 AND client_id = $4 AND ended_at IS NULL";
+    END_ONE_OF_USER: hot = "UPDATE sessions SET ended_at = $4 WHERE tenant_id = $1 AND id = $2 AND user_id = $3 AND ended_at IS NULL";
 }
 
 /// A person who is signed in in this browser, with their record.
@@ -93,6 +105,7 @@ fn read_acr(text: &str) -> Result<Acr, DbError> {
 fn read_amr(text: &str) -> Result<Amr, DbError> {
     match text {
         "pwd" => Ok(Amr::Password),
+        "fed" => Ok(Amr::Federated),
         _ => Err(corrupt(&FIND, "amr", "not a known method")),
     }
 }
@@ -102,6 +115,7 @@ fn write_amr(amr: &[Amr]) -> String {
         .iter()
         .map(|amr| match amr {
             Amr::Password => "pwd",
+            Amr::Federated => "fed",
         })
         .collect();
     names.join(" ")
@@ -199,5 +213,141 @@ impl TenantUnit {
                 &END_FAMILIES_OF_USER,
                 values![tenant, id.bytes(), now.seconds()],
             )
+    }
+}
+
+/// The most sessions that a person's list gives, the latest first.
+pub const SESSIONS_LIST_MAX: u32 = 500;
+
+/// A session that counts, found without its handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The session.
+    pub session: Session,
+    /// When it began; a later proof in it changes `auth_time` and not this.
+    pub created_at: Timestamp,
+}
+
+/// Reads `id`, `auth_time`, `acr`, `amr`, `used_at`, `expires_at` from a column on.
+fn read_record(row: &Row, from: usize, user_id: UserId) -> Result<SessionRecord, DbError> {
+    let id = row.id(from)?;
+    let session = Session {
+        id: SessionId::from_bytes(id),
+        user_id,
+        auth_time: Timestamp::from_seconds(row.int(from + 1)?),
+        acr: read_acr(row.text(from + 2)?)?,
+        amr: row
+            .text(from + 3)?
+            .split_ascii_whitespace()
+            .map(read_amr)
+            .collect::<Result<_, _>>()?,
+        used_at: Timestamp::from_seconds(row.int(from + 4)?),
+        expires_at: Timestamp::from_seconds(row.int(from + 5)?),
+    };
+    // RFC 9562, 5.7: the first 48 bits of an id are the milliseconds of its making.
+    let millis = i64::try_from(u128::from_be_bytes(id) >> 80).unwrap_or(0);
+    Ok(SessionRecord {
+        session,
+        created_at: Timestamp::from_seconds(millis / 1000),
+    })
+}
+
+impl TenantStore<'_> {
+    /// A session by its id, if it counts, with its person: for a token that names it and was proved already.
+    pub async fn session_by_id(
+        &self,
+        id: SessionId,
+        window: SessionWindow,
+    ) -> Result<Option<(SessionRecord, User)>, DbError> {
+        let row = self
+            .db
+            .query_one(
+                &FIND_BY_ID,
+                &values![
+                    self.tenant.bytes(),
+                    id.bytes(),
+                    window.now.seconds(),
+                    window.idle_since.seconds()
+                ],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let user = read_user(&row, 0, &FIND_BY_ID)?;
+        Ok(Some((read_record(&row, 7, user.id)?, user)))
+    }
+
+    /// A person's sessions that count, and those that a client's tokens keep alive however long they were not used; the latest
+    /// first.
+    pub async fn sessions_of_with_client(
+        &self,
+        user_id: UserId,
+        client_id: &str,
+        window: SessionWindow,
+    ) -> Result<Vec<SessionRecord>, DbError> {
+        let rows = self
+            .db
+            .query(
+                &LIST_WITH_CLIENT,
+                &values![
+                    self.tenant.bytes(),
+                    user_id.bytes(),
+                    window.now.seconds(),
+                    window.idle_since.seconds(),
+                    client_id,
+                    SESSIONS_LIST_MAX
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| read_record(row, 0, user_id))
+            .collect()
+    }
+
+    /// A person's sessions that count, the latest first.
+    pub async fn sessions_of(
+        &self,
+        user_id: UserId,
+        window: SessionWindow,
+    ) -> Result<Vec<SessionRecord>, DbError> {
+        let rows = self
+            .db
+            .query(
+                &LIST_OF_USER,
+                &values![
+                    self.tenant.bytes(),
+                    user_id.bytes(),
+                    window.now.seconds(),
+                    window.idle_since.seconds(),
+                    SESSIONS_LIST_MAX
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| read_record(row, 0, user_id))
+            .collect()
+    }
+}
+
+impl TenantUnit {
+    /// Ends one session of a person, and the families that came of it without `offline_access`. Lost when the session is
+    /// another's, has ended or is gone.
+    #[must_use]
+    pub fn end_session_of(self, id: SessionId, user_id: UserId, now: Timestamp) -> Self {
+        let tenant = self.id();
+        self.expect(
+            &END_ONE_OF_USER,
+            values![tenant, id.bytes(), user_id.bytes(), now.seconds()],
+        )
+        .run(&END_FAMILIES, values![tenant, id.bytes(), now.seconds()])
+    }
+
+    /// Ends the families that a client has of a session, those with `offline_access` too.
+    #[must_use]
+    pub fn end_families_of_client(self, id: SessionId, client_id: &str, now: Timestamp) -> Self {
+        let tenant = self.id();
+        self.run(
+            &END_CLIENTS_FAMILIES,
+            values![tenant, id.bytes(), now.seconds(), client_id],
+        )
     }
 }

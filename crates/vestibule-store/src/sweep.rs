@@ -25,6 +25,8 @@ swept! {
     SCAN_TOKENS REMOVE_TOKEN "tokens";
     SCAN_REVOKED REMOVE_REVOKED "revoked_jti";
     SCAN_SESSIONS REMOVE_SESSION "sessions";
+    SCAN_UPSTREAM_REQUESTS REMOVE_UPSTREAM_REQUEST "upstream_requests";
+    SCAN_CLI_ATTEMPTS REMOVE_CLI_ATTEMPT "cli_attempts";
 }
 
 /// How long an expired row is kept, in seconds: a used code or refresh token is still recognised when it is replayed.

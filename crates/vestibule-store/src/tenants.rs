@@ -201,7 +201,7 @@ impl TenantUnit {
         ] {
             unit = unit.run(statement, values![tenant]);
         }
-        unit
+        unit.remove_broker_records()
     }
 
     /// Adds or changes a host. Lost when another tenant has it.

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use vestibule_core::id::{
-    AccessTokenId, Chance, CodeId, FamilyId, GrantId, KeyRecordId, RefreshTokenId, SessionId,
-    TenantId, UserId,
+    AccessTokenId, AccountId, ApiKeyId, Chance, CliAttemptId, CodeId, FamilyId, GrantId,
+    KeyRecordId, RefreshTokenId, SessionId, TenantId, UpstreamRequestId, UserId,
 };
+use vestibule_core::identity::account::ConnectedAccount;
 use vestibule_core::identity::acr::{Acr, Amr};
+use vestibule_core::identity::api_key::{ApiKey, KeyTier};
 use vestibule_core::identity::session::Session;
 use vestibule_core::identity::tenant::{Domain, DomainKind};
 use vestibule_core::identity::user::{Profile, User};
@@ -18,8 +20,10 @@ use vestibule_core::oauth::mint::Audience;
 use vestibule_core::oauth::pkce::CodeChallenge;
 use vestibule_core::oauth::scope::{ScopeConsent, ScopeRecord, ScopeSet};
 use vestibule_core::oauth::token::{Authorization, Family};
+use vestibule_core::relying_party::provider::{ProviderId, ProviderSettings, UpstreamGrant};
 use vestibule_core::secret::{Handle, HandleKind, SecretDigest};
 use vestibule_core::time::{Lifetime, Timestamp};
+use vestibule_store::cli_attempts::CliHandles;
 use vestibule_store::db::DbError;
 use vestibule_store::keys::KeyRecord;
 use vestibule_store::sessions::SessionWindow;
@@ -36,6 +40,11 @@ pub(crate) const CLIENT: &str = "reader";
 pub(crate) const OFFLINE: &str = "openid email offline_access";
 /// A scope that ends with the session.
 pub(crate) const ONLINE: &str = "openid email";
+
+/// The upstream provider of every scene.
+pub(crate) const PROVIDER: &str = "google";
+/// The trusted domain of every scene.
+pub(crate) const TRUSTED: &str = "https://**.reader.example";
 
 /// So many seconds after [`NOW`].
 pub(crate) const fn after(seconds: u32) -> Timestamp {
@@ -216,6 +225,69 @@ impl World {
             retired_at: None,
         }
     }
+
+    pub(crate) fn api_key(&self, name: &str, tier: KeyTier) -> ApiKey {
+        ApiKey {
+            id: ApiKeyId::new(NOW, &self.chance),
+            name: name.to_owned(),
+            tier,
+            digest: SecretDigest::of_client_secret(name),
+            created_at: NOW,
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    /// A link to an upstream identity, with tokens of an hour.
+    pub(crate) fn account(
+        &self,
+        user_id: UserId,
+        provider: &str,
+        subject: &str,
+    ) -> ConnectedAccount {
+        ConnectedAccount {
+            id: AccountId::new(NOW, &self.chance),
+            user_id,
+            provider_id: provider_id(provider),
+            subject: subject.to_owned(),
+            email: Some("Ada@upstream.example".to_owned()),
+            sign_in: true,
+            connected: true,
+            grant: Some(UpstreamGrant {
+                scope: scope("calendar openid"),
+                access_expires_at: Some(after(3600)),
+            }),
+            created_at: NOW,
+            updated_at: NOW,
+        }
+    }
+
+    pub(crate) fn cli_handles(&self) -> CliHandles {
+        CliHandles::mint(NOW, &self.chance)
+    }
+}
+
+/// The id of the attempt that two handles belong to.
+pub(crate) fn cli_id(handles: &CliHandles) -> CliAttemptId {
+    CliAttemptId::from_bytes(*handles.polling().id())
+}
+
+/// The id of the request that a `state` belongs to.
+pub(crate) fn upstream_id(state: &Handle) -> UpstreamRequestId {
+    UpstreamRequestId::from_bytes(*state.id())
+}
+
+pub(crate) fn provider_id(text: &str) -> ProviderId {
+    ProviderId::parse(text).expect("a provider's id")
+}
+
+pub(crate) fn provider(id: &str) -> ProviderSettings {
+    serde_json::from_value(serde_json::json!({
+        "id": id,
+        "client_id": "us",
+        "issuer": "https://accounts.example",
+    }))
+    .expect("settings")
 }
 
 pub(crate) fn tenant(chance: &Counting, slug: &str) -> TenantRecord {
@@ -250,6 +322,13 @@ pub(crate) struct Scene {
     pub(crate) token_handle: Handle,
     pub(crate) revoked: AccessTokenId,
     pub(crate) key: KeyRecord,
+    pub(crate) api_key: ApiKey,
+    pub(crate) account: ConnectedAccount,
+    pub(crate) state: Handle,
+    /// A command line that nobody signed in for.
+    pub(crate) cli_waiting: CliHandles,
+    /// A command line that the person signed in for.
+    pub(crate) cli_completed: CliHandles,
 }
 
 impl Scene {
@@ -270,6 +349,7 @@ impl Scene {
             acr: Acr::SingleFactor,
             amr: vec![Amr::Password],
             nonce: Some("n".to_owned()),
+            outer: None,
         };
         let code = world.code(&authorization);
         let family = world.family(&authorization);
@@ -277,6 +357,10 @@ impl Scene {
         let (token, token_handle) = world.opaque(Some(user), Some(family.id));
         let revoked = AccessTokenId::new(NOW, &world.chance);
         let key = world.key(Algorithm::ES256, Some(NOW));
+        let api_key = world.api_key("backend", KeyTier::Secret);
+        let account = world.account(user, PROVIDER, "108");
+        let state = world.handle(HandleKind::UpstreamState);
+        let (cli_waiting, cli_completed) = (world.cli_handles(), world.cli_handles());
         let unit = TenantUnit::new(tenant)
             .insert_user(&person, NOW)
             .upsert_password(user, "hash", NOW)
@@ -303,7 +387,15 @@ impl Scene {
                 name: "books".to_owned(),
                 description: "Read your books".to_owned(),
                 consent: ScopeConsent::Ask,
-            });
+            })
+            .upsert_provider(&provider(PROVIDER), Some(b"secret"), NOW)
+            .insert_api_key(&api_key)
+            .insert_trusted_domain(TRUSTED)
+            .insert_account(&account, Some(b"tokens"))
+            .insert_upstream_request(&state, b"purpose", after(600))
+            .insert_cli_attempt(&cli_waiting, after(7200))
+            .insert_cli_attempt(&cli_completed, after(7200))
+            .mark_cli_attempt_completed(cli_id(&cli_completed), user, b"result", NOW);
         world.write(unit).await;
         Self {
             person,
@@ -317,6 +409,11 @@ impl Scene {
             token_handle,
             revoked,
             key,
+            api_key,
+            account,
+            state,
+            cli_waiting,
+            cli_completed,
         }
     }
 

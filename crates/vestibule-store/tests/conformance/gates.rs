@@ -5,10 +5,15 @@ use vestibule_core::id::{AccessTokenId, FamilyId, RefreshTokenId};
 use vestibule_core::oauth::code::CodeStage;
 use vestibule_core::oauth::refresh::RefreshStage;
 use vestibule_core::oauth::token::Family;
+use vestibule_core::relying_party::provider::UpstreamGrant;
 use vestibule_core::secret::{Handle, HandleKind};
+use vestibule_store::accounts::SealedTokens;
+use vestibule_store::cli_attempts::CliStage;
 use vestibule_store::{Store, TenantUnit};
 
-use crate::facts::{CLIENT, NOW, OFFLINE, ONLINE, Scene, World, after};
+use crate::facts::{
+    CLIENT, NOW, OFFLINE, ONLINE, PROVIDER, Scene, World, after, cli_id, provider_id, upstream_id,
+};
 use crate::support::{Place, on_both_engines};
 
 /// How many ask at the same instant.
@@ -24,6 +29,10 @@ on_both_engines! {
     a_code_is_not_redeemed_after_what_it_stands_on_is_gone,
     a_code_with_offline_access_is_redeemed_after_sign_out,
     an_earlier_grant_keeps_its_id,
+    one_of_64_answers_to_an_upstream_request_wins_and_makes_the_only_session,
+    one_of_64_links_of_an_upstream_identity_wins_and_makes_the_only_person,
+    one_of_64_refreshes_of_upstream_tokens_wins,
+    one_of_64_completions_of_a_command_line_wins_and_one_of_64_polls_after_it,
 }
 
 /// Commits all at once; gives the indices of those that won.
@@ -410,4 +419,127 @@ async fn an_earlier_grant_keeps_its_id(place: &Place) {
         .expect("a read")
         .expect("a code");
     assert!(code.stands, "a wider grant is the same grant");
+}
+
+async fn one_of_64_answers_to_an_upstream_request_wins_and_makes_the_only_session(place: &Place) {
+    let world = World::open(place).await;
+    let scene = Scene::play(&world, world.tenant, ONLINE).await;
+    let sessions: Vec<_> = (0..RACERS).map(|_| world.session(scene.user())).collect();
+    let units = sessions
+        .iter()
+        .map(|(session, handle)| {
+            world
+                .unit()
+                .insert_session(session, &handle.digest())
+                .mark_upstream_request_used(upstream_id(&scene.state), NOW)
+        })
+        .collect();
+    let winners = race(&world.store, units).await;
+    assert_eq!(winners.len(), 1, "winners: {winners:?}");
+    let here = world.here();
+    let window = crate::facts::window(NOW);
+    let found = here
+        .sessions_of(scene.user(), window)
+        .await
+        .expect("a read");
+    let mut ids: Vec<_> = found.iter().map(|record| record.session.id).collect();
+    ids.retain(|id| *id != scene.session.id);
+    assert_eq!(ids, [sessions[winners[0]].0.id]);
+    let request = here.upstream_request(&scene.state).await.expect("a read");
+    assert_eq!(request.expect("a request").used_at, Some(NOW));
+}
+
+async fn one_of_64_links_of_an_upstream_identity_wins_and_makes_the_only_person(place: &Place) {
+    let world = World::open(place).await;
+    let people: Vec<_> = (0..RACERS)
+        .map(|index| world.person(&format!("p{index}")))
+        .collect();
+    let units = people
+        .iter()
+        .map(|person| {
+            let account = world.account(person.user.id, PROVIDER, "108");
+            world
+                .unit()
+                .insert_user(person, NOW)
+                .insert_account(&account, Some(b"tokens"))
+        })
+        .collect();
+    let winners = race(&world.store, units).await;
+    assert_eq!(winners.len(), 1, "winners: {winners:?}");
+    let here = world.here();
+    for (index, person) in people.iter().enumerate() {
+        let won = winners.contains(&index);
+        let found = here.user(person.user.id).await.expect("a read");
+        assert_eq!(found.is_some(), won, "{index}");
+        let accounts = here.accounts_of(person.user.id).await.expect("a read");
+        assert_eq!(accounts.len(), usize::from(won), "{index}");
+    }
+    let (_, user) = here
+        .account_of(&provider_id(PROVIDER), "108")
+        .await
+        .expect("a read")
+        .expect("an account");
+    assert_eq!(user.id, people[winners[0]].user.id);
+}
+
+async fn one_of_64_refreshes_of_upstream_tokens_wins(place: &Place) {
+    let world = World::open(place).await;
+    let scene = Scene::play(&world, world.tenant, ONLINE).await;
+    let grant = UpstreamGrant::default();
+    let sealed: Vec<Vec<u8>> = (0..RACERS)
+        .map(|index| format!("tokens {index}").into_bytes())
+        .collect();
+    let units = sealed
+        .iter()
+        .map(|sealed| {
+            let tokens = SealedTokens {
+                grant: &grant,
+                sealed,
+            };
+            let id = scene.account.id;
+            world
+                .unit()
+                .refresh_account_tokens(id, b"tokens", Some(tokens), NOW)
+        })
+        .collect();
+    let winners = race(&world.store, units).await;
+    assert_eq!(winners.len(), 1, "winners: {winners:?}");
+    let found = world
+        .here()
+        .account_tokens(scene.account.id)
+        .await
+        .expect("a read");
+    assert_eq!(found.as_ref(), Some(&sealed[winners[0]]));
+}
+
+async fn one_of_64_completions_of_a_command_line_wins_and_one_of_64_polls_after_it(place: &Place) {
+    let world = World::open(place).await;
+    let scene = Scene::play(&world, world.tenant, ONLINE).await;
+    let (handles, user_id) = (&scene.cli_waiting, scene.user());
+    let id = cli_id(handles);
+    let results: Vec<Vec<u8>> = (0..RACERS)
+        .map(|index| format!("result {index}").into_bytes())
+        .collect();
+    let units = results
+        .iter()
+        .map(|result| {
+            world
+                .unit()
+                .mark_cli_attempt_completed(id, user_id, result, NOW)
+        })
+        .collect();
+    let winners = race(&world.store, units).await;
+    assert_eq!(winners.len(), 1, "winners: {winners:?}");
+    let stage = async || {
+        let found = world.here().cli_attempt_by_polling(handles.polling()).await;
+        found.expect("a read").expect("an attempt").stage
+    };
+    let sealed = results[winners[0]].clone();
+    assert_eq!(stage().await, CliStage::Completed { user_id, sealed });
+    let units = (0..RACERS)
+        .map(|_| world.unit().mark_cli_attempt_used(id, NOW))
+        .collect();
+    let winners = race(&world.store, units).await;
+    assert_eq!(winners.len(), 1, "winners: {winners:?}");
+    assert_eq!(stage().await, CliStage::Used { user_id });
 }

@@ -7,11 +7,13 @@
     reason = "a test says what is wrong by stopping; the lints know only functions marked as tests"
 )]
 
+mod broker;
 mod database;
 mod facts;
 mod gates;
 mod lifecycle;
 mod overlaps;
+mod people;
 mod records;
 mod statements;
 mod support;

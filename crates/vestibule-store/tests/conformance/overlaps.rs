@@ -54,6 +54,7 @@ fn round(world: &World, scope_text: &str, index: usize) -> Round {
         acr: session.acr,
         amr: session.amr.clone(),
         nonce: None,
+        outer: None,
     };
     let allowed = (&authorization.scope, &[][..]);
     let unit = world

@@ -20,8 +20,9 @@ on_both_engines! {
     an_extended_row_is_left,
 }
 
-/// Which rows of a scene are there: code, refresh token, opaque token, revoked name, session, family.
-async fn rows(world: &World, scene: &Scene) -> [bool; 6] {
+/// Which rows of a scene are there: code, refresh token, opaque token, revoked name, session, family,
+/// request to a provider, command line's sign-in.
+async fn rows(world: &World, scene: &Scene) -> [bool; 8] {
     let here = world.here();
     let session = here
         .session(&scene.session_handle, CLIENT, window(NOW))
@@ -45,6 +46,14 @@ async fn rows(world: &World, scene: &Scene) -> [bool; 6] {
             .await
             .expect("a read")
             .is_some(),
+        here.upstream_request(&scene.state)
+            .await
+            .expect("a read")
+            .is_some(),
+        here.cli_attempt_by_polling(scene.cli_waiting.polling())
+            .await
+            .expect("a read")
+            .is_some(),
     ]
 }
 
@@ -54,11 +63,15 @@ async fn each_kind_of_row_is_removed_after_its_grace_and_not_before(place: &Plac
     let mut sweep = Sweep::default();
     // When each row has been expired for its grace, in the order of time, and what is there then.
     for (end, left) in [
-        (60, [false, true, true, true, true, true]),
-        (600, [false, true, false, false, true, true]),
-        (DAY, [false, false, false, false, true, true]),
-        (3 * DAY, [false, false, false, false, true, false]),
-        (14 * DAY, [false; 6]),
+        (60, [false, true, true, true, true, true, true, true]),
+        (600, [false, true, false, false, true, true, false, true]),
+        (7200, [false, true, false, false, true, true, false, false]),
+        (DAY, [false, false, false, false, true, true, false, false]),
+        (
+            3 * DAY,
+            [false, false, false, false, true, false, false, false],
+        ),
+        (14 * DAY, [false; 8]),
     ] {
         let due = end + GRACE_SECONDS;
         let before = rows(&world, &scene).await;

@@ -2,22 +2,35 @@
 
 use vestibule_core::id::{FamilyId, TenantId, UserId};
 use vestibule_core::identity::tenant::{Domain, DomainKind};
+use vestibule_store::cli_attempts::CliStage;
 use vestibule_store::{TenantStore, TenantUnit};
 
-use crate::facts::{CLIENT, NOW, OFFLINE, Scene, World, after, client, window};
+use crate::facts::{
+    CLIENT, NOW, OFFLINE, PROVIDER, Scene, TRUSTED, World, after, cli_id, client, provider,
+    upstream_id, window,
+};
 use crate::support::{Place, on_both_engines};
 
 /// Every module of the crate that can hold methods of `TenantStore`.
 const SOURCES: &[(&str, &str)] = &[
     ("lib", include_str!("../../src/lib.rs")),
+    ("accounts", include_str!("../../src/accounts.rs")),
+    ("api_keys", include_str!("../../src/api_keys.rs")),
+    ("cli_attempts", include_str!("../../src/cli_attempts.rs")),
     ("clients", include_str!("../../src/clients.rs")),
     ("grants", include_str!("../../src/grants.rs")),
     ("installation", include_str!("../../src/installation.rs")),
     ("keys", include_str!("../../src/keys.rs")),
+    ("providers", include_str!("../../src/providers.rs")),
     ("sessions", include_str!("../../src/sessions.rs")),
     ("sweep", include_str!("../../src/sweep.rs")),
     ("tenants", include_str!("../../src/tenants.rs")),
     ("tokens", include_str!("../../src/tokens.rs")),
+    (
+        "trusted_domains",
+        include_str!("../../src/trusted_domains.rs"),
+    ),
+    ("upstream", include_str!("../../src/upstream.rs")),
     ("users", include_str!("../../src/users.rs")),
 ];
 
@@ -25,6 +38,15 @@ const SOURCES: &[(&str, &str)] = &[
 /// [`a_tenant_changes_nothing_of_another`].
 const METHODS: &[&str] = &[
     "access_token",
+    "account",
+    "account_of",
+    "account_of_user",
+    "account_tokens",
+    "accounts_of",
+    "api_key_by_name",
+    "api_keys",
+    "cli_attempt_by_login",
+    "cli_attempt_by_polling",
     "brief_standing",
     "client",
     "clients_after",
@@ -35,12 +57,24 @@ const METHODS: &[&str] = &[
     "is_revoked",
     "keys",
     "password",
+    "provider",
+    "providers",
     "refresh_token",
     "refresh_token_owner",
     "scopes",
     "session",
+    "session_by_id",
+    "sessions_of",
+    "sessions_of_with_client",
+    "trusted_domains",
+    "upstream_request",
     "user",
+    "user_by_email",
     "user_by_identifier",
+    "user_summaries_after",
+    "user_summaries_before",
+    "user_summary",
+    "user_times",
     "users_after",
     "withdraw_grant",
 ];
@@ -97,6 +131,136 @@ fn methods(text: &str) -> Vec<&str> {
 
 /// What a tenant's store says when it is asked for everything of a scene, one line for each reading method.
 async fn see(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)> {
+    let mut seen = see_broker(there, scene).await;
+    seen.extend(see_front_door(there, scene).await);
+    seen.extend(see_people(there, scene).await);
+    seen.sort_unstable();
+    seen
+}
+
+/// What it says of the broker's records.
+async fn see_broker(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)> {
+    const READ: &str = "a read";
+    let (user, account) = (scene.user(), &scene.account);
+    let provider = there.provider(&account.provider_id).await.expect(READ);
+    let of = there
+        .account_of(&account.provider_id, &account.subject)
+        .await
+        .expect(READ);
+    let of_user = there
+        .account_of_user(user, &account.provider_id, &account.subject)
+        .await
+        .expect(READ);
+    let polling = there
+        .cli_attempt_by_polling(scene.cli_completed.polling())
+        .await
+        .expect(READ);
+    let login = there
+        .cli_attempt_by_login(scene.cli_waiting.login())
+        .await
+        .expect(READ);
+    let state = there.upstream_request(&scene.state).await.expect(READ);
+    let session = there
+        .session_by_id(scene.session.id, window(NOW))
+        .await
+        .expect(READ);
+    let sessions = there.sessions_of(user, window(NOW)).await.expect(READ);
+    let key = there.api_key_by_name("backend").await.expect(READ);
+    vec![
+        (
+            "account",
+            there.account(account.id).await.expect(READ).as_ref() == Some(account),
+        ),
+        (
+            "account_of",
+            of == Some((account.clone(), scene.person.user.clone())),
+        ),
+        ("account_of_user", of_user.as_ref() == Some(account)),
+        (
+            "account_tokens",
+            there
+                .account_tokens(account.id)
+                .await
+                .expect(READ)
+                .as_deref()
+                == Some(b"tokens"),
+        ),
+        (
+            "accounts_of",
+            there.accounts_of(user).await.expect(READ) == [account.clone()],
+        ),
+        (
+            "api_key_by_name",
+            key.is_some_and(|key| key.revoked_at.is_none()),
+        ),
+        ("api_keys", !there.api_keys().await.expect(READ).is_empty()),
+        (
+            "cli_attempt_by_login",
+            login.is_some_and(|it| it.stage == CliStage::Waiting),
+        ),
+        (
+            "cli_attempt_by_polling",
+            polling.is_some_and(|it| matches!(it.stage, CliStage::Completed { .. })),
+        ),
+        (
+            "provider",
+            provider.is_some_and(|it| it.sealed_secret.as_deref() == Some(b"secret")),
+        ),
+        (
+            "providers",
+            !there.providers().await.expect(READ).is_empty(),
+        ),
+        ("session_by_id", session.is_some()),
+        ("sessions_of", sessions.len() == 1),
+        (
+            "trusted_domains",
+            there.trusted_domains().await.expect(READ) == [TRUSTED],
+        ),
+        (
+            "upstream_request",
+            state.is_some_and(|it| it.used_at.is_none()),
+        ),
+        (
+            "user_by_email",
+            there
+                .user_by_email("ADA@example.com")
+                .await
+                .expect(READ)
+                .is_some(),
+        ),
+        (
+            "user_times",
+            there.user_times(user).await.expect(READ).is_some(),
+        ),
+    ]
+}
+
+/// What it says of people and their sessions as the project API asks.
+async fn see_people(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)> {
+    const READ: &str = "a read";
+    let user = scene.user();
+    let sessions = there.sessions_of_with_client(user, CLIENT, window(NOW));
+    let (up, down) = (
+        there.user_summaries_after(None, 9).await.expect(READ),
+        there.user_summaries_before(None, 9).await.expect(READ),
+    );
+    let summary = there.user_summary(user).await.expect(READ);
+    vec![
+        (
+            "sessions_of_with_client",
+            sessions.await.expect(READ).len() == 1,
+        ),
+        ("user_summaries_after", !up.is_empty()),
+        ("user_summaries_before", !down.is_empty()),
+        (
+            "user_summary",
+            summary.is_some_and(|it| it.record == scene.person && it.has_password),
+        ),
+    ]
+}
+
+/// What it says of everything else.
+async fn see_front_door(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)> {
     const READ: &str = "a read";
     let user = scene.user();
     let session = there
@@ -218,7 +382,73 @@ async fn a_tenant_sees_nothing_of_another(place: &Place) {
     }
 }
 
-/// Every write there is, of the other tenant, on the ids of this one.
+/// Every write of the broker's records, of the other tenant, on the ids of this one.
+fn writes_of_the_broker(there: TenantId, scene: &Scene) -> Vec<(&'static str, TenantUnit)> {
+    let unit = || TenantUnit::new(there);
+    let (user, account) = (scene.user(), &scene.account);
+    let (waiting, completed) = (cli_id(&scene.cli_waiting), cli_id(&scene.cli_completed));
+    vec![
+        (
+            "end_session_of",
+            unit().end_session_of(scene.session.id, user, NOW),
+        ),
+        (
+            "insert_account",
+            unit().insert_account(&scene.account, Some(b"worse")),
+        ),
+        (
+            "mark_cli_attempt_completed",
+            unit().mark_cli_attempt_completed(waiting, user, b"worse", NOW),
+        ),
+        (
+            "mark_cli_attempt_used",
+            unit().mark_cli_attempt_used(completed, NOW),
+        ),
+        (
+            "mark_upstream_request_used",
+            unit().mark_upstream_request_used(upstream_id(&scene.state), NOW),
+        ),
+        (
+            "refresh_account_tokens",
+            unit().refresh_account_tokens(account.id, b"tokens", None, NOW),
+        ),
+        ("remove_account", unit().remove_account(account.id, user)),
+        ("remove_api_key", unit().remove_api_key(scene.api_key.id)),
+        (
+            "remove_provider",
+            unit().remove_provider(&account.provider_id),
+        ),
+        (
+            "remove_trusted_domain",
+            unit().remove_trusted_domain(TRUSTED),
+        ),
+        (
+            "revoke_api_key",
+            unit().revoke_api_key(scene.api_key.id, NOW),
+        ),
+        (
+            "set_account_use",
+            unit().set_account_use(account.id, None, None),
+        ),
+        (
+            "update_account_email",
+            unit().update_account_email(account.id, None, NOW),
+        ),
+        (
+            "update_account_tokens",
+            unit().update_account_tokens(account.id, None, NOW),
+        ),
+        // It writes the other tenant's own provider, which goes again.
+        (
+            "upsert_provider",
+            unit()
+                .upsert_provider(&provider(PROVIDER), None, NOW)
+                .remove_provider(&account.provider_id),
+        ),
+    ]
+}
+
+/// Every other write there is, of the other tenant, on the ids of this one.
 fn writes(there: TenantId, world: &World, scene: &Scene) -> Vec<(&'static str, TenantUnit)> {
     let unit = || TenantUnit::new(there);
     let user = scene.user();
@@ -233,6 +463,11 @@ fn writes(there: TenantId, world: &World, scene: &Scene) -> Vec<(&'static str, T
     let old = vestibule_core::time::Timestamp::from_seconds(0);
     vec![
         ("activate_key", unit().activate_key(scene.key.id, NOW)),
+        (
+            "end_families_of_client",
+            unit().end_families_of_client(scene.session.id, CLIENT, NOW),
+        ),
+        ("remove_password", unit().remove_password(user)),
         ("disable_user", unit().disable_user(user, Some(NOW), NOW)),
         ("end_everything_of", unit().end_everything_of(user, NOW)),
         ("end_family", unit().end_family(scene.family.id, NOW)),
@@ -285,7 +520,9 @@ async fn a_tenant_changes_nothing_of_another(place: &Place) {
     let world = World::open(place).await;
     let other = world.found("other").await;
     let scene = Scene::play(&world, world.tenant, OFFLINE).await;
-    for (name, unit) in writes(other, &world, &scene) {
+    let mut all = writes(other, &world, &scene);
+    all.extend(writes_of_the_broker(other, &scene));
+    for (name, unit) in all {
         // Whether such a unit is lost or touches no row is its own rule; that nothing changes is the rule here.
         let _committed = world
             .try_write(unit)
@@ -344,7 +581,8 @@ async fn a_removed_tenant_takes_its_configuration_and_people_and_nothing_of_anot
     let other = world.found("other").await;
     let kept = Scene::play(&world, world.tenant, OFFLINE).await;
     let scene = Scene::play(&world, other, OFFLINE).await;
-    world.write(TenantUnit::new(other).remove_tenant()).await;
+    let remove = TenantUnit::new(other).remove_tenant();
+    world.write(remove).await;
     world.lose(TenantUnit::new(other).remove_tenant()).await;
     assert!(
         world
@@ -356,7 +594,15 @@ async fn a_removed_tenant_takes_its_configuration_and_people_and_nothing_of_anot
     );
     for (name, seen) in see(world.store.tenant(other), &scene).await {
         // What lives briefly is swept as it expires; nobody is asked for it, since its tenant is gone.
-        let brief = ["access_token", "is_revoked", "refresh_token_owner"].contains(&name);
+        let brief = [
+            "access_token",
+            "cli_attempt_by_login",
+            "cli_attempt_by_polling",
+            "is_revoked",
+            "refresh_token_owner",
+            "upstream_request",
+        ]
+        .contains(&name);
         assert_eq!(seen, brief, "{name}");
     }
     for (name, seen) in see(world.here(), &kept).await {
