@@ -92,13 +92,13 @@ pub(crate) struct Settings {
     pub database: Option<Hidden>,
     /// Connections to the database at a time.
     pub database_connections: usize,
-    /// Certificate authorities that outgoing calls trust besides the public ones (PEM).
+    /// Certificate authorities that outgoing calls trust besides the system's (PEM).
     pub ca_file: Option<PathBuf>,
     /// The certificate chain and the key of the listener (PEM), where it speaks TLS itself.
     pub tls: Option<TlsFiles>,
     /// The networks of the proxies whose word about a person's address is taken.
     pub trusted_proxies: Vec<IpNet>,
-    /// Private hosts that outgoing calls may reach, also over plain http. For development.
+    /// Hosts that outgoing calls may reach at any address, also over plain http. For development.
     pub outbound_allow: Vec<OutboundHost>,
     /// How a log line looks.
     pub log_format: logs::Format,

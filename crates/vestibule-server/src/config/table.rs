@@ -210,12 +210,15 @@ pub(crate) static SETTINGS: &[Setting] = &[
     setting(Section::Key, "key", Kind::Key, Default::None("key_file holds it"),
         "The sealing key itself, in place of key_file.", "")
         .without_flag().not_in_file().secret(),
-    setting(Section::Outbound, "ca_file", Kind::Path, Default::None("public certificate authorities only"),
-        "Certificate authorities (PEM) that outgoing calls trust besides the public ones.", "")
+    setting(Section::Outbound, "ca_file", Kind::Path, Default::None("the authorities that the system trusts"),
+        "Certificate authorities (PEM) that outgoing calls trust besides the system's.",
+        "They count for the database and for other servers. The file is read at the start.")
         .for_all_commands(),
     setting(Section::Outbound, "outbound_allow", Kind::Hosts, Default::Text(""),
-        "Hosts with private addresses that outgoing calls may reach, also over plain http.",
-        "For development: a server that calls into its own network can be made to do so by strangers."),
+        "Hosts that outgoing calls may reach at any address, private ones and this machine included, over plain http too.",
+        "Everything else is called at public addresses over https only. A host counts as the URL writes it: to allow an address does \
+         not allow the names that lead to it. For development: a server that calls into its own network can be made to do so by \
+         strangers."),
     setting(Section::Passwords, "password_memory_kib", Kind::Number(8, 262_144), Default::Text("19456"),
         "Memory of one password hash (Argon2id), in KiB.", "Each of password_threads keeps as much."),
     setting(Section::Passwords, "password_iterations", Kind::Number(1, 4), Default::Text("2"),

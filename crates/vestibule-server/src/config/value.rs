@@ -301,7 +301,8 @@ pub(crate) struct OutboundHost {
 }
 
 impl OutboundHost {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads `host` or `host:port`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         // A URL knows how hosts are written, IPv6 in brackets and all; what else a URL may have is refused.
         let url = Url::parse(&format!("ftp://{text}")).ok()?;
         let is_host_only = url.path() == "/"
