@@ -17,13 +17,42 @@ use apply::Options;
 use document::Read;
 use plan::Scope;
 use std::path::Path;
+use vestibule_core::secret::{Handle, HandleKind};
+use vestibule_core::time::{Lifetime, Timestamp};
+use vestibule_store::db::DbError;
+
+/// How long a set-up link can be used.
+const SET_UP_LIFETIME: Lifetime = Lifetime::hours(24);
 
 /// Makes the tenant `default` if there is none, at the start of a server.
 pub(crate) async fn ensure_default_tenant(shared: &Shared) -> Result<(), ActionError> {
     apply::apply(shared, Read::default(), NAMED).await.map(drop)
 }
 
-/// Applies the installation file at a path, and says what changed. Client secrets that were made are in the text.
+/// A link that creates the operator.
+pub(crate) struct SetUpLink {
+    /// Its address.
+    pub(crate) address: String,
+    /// When it ends.
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Makes a set-up link, which replaces the one before; none once the operator was created.
+pub(crate) async fn set_up_link(shared: &Shared) -> Result<Option<SetUpLink>, DbError> {
+    let now = shared.now();
+    let handle = Handle::mint(HandleKind::SetUp, now, &shared.chance);
+    let expires_at = now.plus(SET_UP_LIFETIME);
+    if !shared.store.offer_set_up(&handle, expires_at).await?.won() {
+        return Ok(None);
+    }
+    let path = format!("/setup/{}", handle.reveal().reveal());
+    Ok(Some(SetUpLink {
+        address: shared.public_url.join(&path),
+        expires_at,
+    }))
+}
+
+/// Applies the installation file at a path, and says what changed. Secrets and keys that were made are in the text.
 pub(crate) async fn apply_file(shared: &Shared, path: &Path) -> Result<String, ActionError> {
     let text = secrets::read_document(path)
         .map_err(|error| ActionError::usage(format!("{}: {error}", path.display())))?;

@@ -2,8 +2,12 @@
 //!
 //! Whatever creates or changes something hands a document with that one thing to [`apply`](super::apply).
 
+mod api_keys;
 mod clients;
+mod domains;
 mod installation;
+mod providers;
+mod scopes;
 mod tenants;
 mod users;
 
@@ -21,6 +25,7 @@ use vestibule_core::id::{TenantId, UserId};
 use vestibule_core::time::Timestamp;
 use vestibule_store::db::DbError;
 use vestibule_store::tenants::TenantRecord;
+use vestibule_store::{Committed, TenantUnit};
 
 /// What can be asked for. It may hold secrets, so it does not print itself.
 #[derive(Serialize, Deserialize)]
@@ -178,6 +183,141 @@ pub(crate) enum Action {
         /// Their user name, address or id.
         user: String,
     },
+    /// The hosts that a tenant answers on.
+    DomainList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Lets a tenant answer on a host.
+    DomainAdd {
+        /// The tenant.
+        tenant: String,
+        /// The host.
+        host: String,
+        /// `primary`, `alias` or `satellite`.
+        kind: String,
+    },
+    /// Lets a tenant answer on a host no more.
+    DomainRemove {
+        /// The tenant.
+        tenant: String,
+        /// The host.
+        host: String,
+    },
+    /// The scopes that a tenant adds.
+    ScopeList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Makes a scope.
+    ScopeCreate {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        scope: String,
+        /// Its keys as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Changes a scope.
+    ScopeUpdate {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        scope: String,
+        /// The keys that change, as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Removes a scope that no client names.
+    ScopeRemove {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        scope: String,
+    },
+    /// Every provider of a tenant.
+    ProviderList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// One provider, with the redirect URI to register there.
+    ProviderShow {
+        /// The tenant.
+        tenant: String,
+        /// Its id.
+        provider: String,
+    },
+    /// Makes a provider.
+    ProviderCreate {
+        /// The tenant.
+        tenant: String,
+        /// Its id.
+        provider: String,
+        /// Its keys as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Changes a provider.
+    ProviderUpdate {
+        /// The tenant.
+        tenant: String,
+        /// Its id.
+        provider: String,
+        /// The keys that change, as in the installation file; null takes the default.
+        set: Map<String, Value>,
+    },
+    /// Removes a provider.
+    ProviderRemove {
+        /// The tenant.
+        tenant: String,
+        /// Its id.
+        provider: String,
+    },
+    /// Every API key of a tenant, without the keys themselves.
+    ApiKeyList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Makes an API key.
+    ApiKeyCreate {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+        /// Its keys as in the installation file; the key itself is made where none is given.
+        set: Map<String, Value>,
+    },
+    /// Ends an API key; its record stays.
+    ApiKeyRevoke {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+    },
+    /// Removes an API key; its name is free again.
+    ApiKeyRemove {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+    },
+    /// The domains that a tenant trusts.
+    TrustedDomainList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Lets the project API send browsers back to a place.
+    TrustedDomainAdd {
+        /// The tenant.
+        tenant: String,
+        /// The place, with wildcards.
+        base_url: String,
+    },
+    /// Trusts a place no more.
+    TrustedDomainRemove {
+        /// The tenant.
+        tenant: String,
+        /// The place as it was added.
+        base_url: String,
+    },
     /// The signing keys of a tenant.
     KeyList {
         /// The tenant.
@@ -307,6 +447,10 @@ impl From<SigningError> for ActionError {
 }
 
 /// Performs an action.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: one arm an action, and nothing else"
+)]
 pub(crate) async fn perform(shared: &Arc<Shared>, action: Action) -> Result<Value, ActionError> {
     match action {
         Action::Apply {
@@ -371,6 +515,49 @@ pub(crate) async fn perform(shared: &Arc<Shared>, action: Action) -> Result<Valu
         }
         Action::UserRemove { tenant, user } => users::remove(shared, &tenant, &user).await,
         Action::UserSignOut { tenant, user } => users::sign_out(shared, &tenant, &user).await,
+        Action::DomainList { tenant } => domains::list(shared, &tenant).await,
+        Action::DomainAdd { tenant, host, kind } => {
+            domains::add(shared, &tenant, &host, &kind).await
+        }
+        Action::DomainRemove { tenant, host } => domains::remove(shared, &tenant, &host).await,
+        Action::ScopeList { tenant } => scopes::list(shared, &tenant).await,
+        Action::ScopeCreate { tenant, scope, set } => {
+            scopes::create(shared, &tenant, &scope, set).await
+        }
+        Action::ScopeUpdate { tenant, scope, set } => {
+            scopes::update(shared, &tenant, &scope, set).await
+        }
+        Action::ScopeRemove { tenant, scope } => scopes::remove(shared, &tenant, &scope).await,
+        Action::ProviderList { tenant } => providers::list(shared, &tenant).await,
+        Action::ProviderShow { tenant, provider } => {
+            providers::show(shared, &tenant, &provider).await
+        }
+        Action::ProviderCreate {
+            tenant,
+            provider,
+            set,
+        } => providers::create(shared, &tenant, &provider, set).await,
+        Action::ProviderUpdate {
+            tenant,
+            provider,
+            set,
+        } => providers::update(shared, &tenant, &provider, set).await,
+        Action::ProviderRemove { tenant, provider } => {
+            providers::remove(shared, &tenant, &provider).await
+        }
+        Action::ApiKeyList { tenant } => api_keys::list(shared, &tenant).await,
+        Action::ApiKeyCreate { tenant, name, set } => {
+            api_keys::create(shared, &tenant, &name, set).await
+        }
+        Action::ApiKeyRevoke { tenant, name } => api_keys::revoke(shared, &tenant, &name).await,
+        Action::ApiKeyRemove { tenant, name } => api_keys::remove(shared, &tenant, &name).await,
+        Action::TrustedDomainList { tenant } => domains::list_trusted(shared, &tenant).await,
+        Action::TrustedDomainAdd { tenant, base_url } => {
+            domains::add_trusted(shared, &tenant, &base_url).await
+        }
+        Action::TrustedDomainRemove { tenant, base_url } => {
+            domains::remove_trusted(shared, &tenant, &base_url).await
+        }
         Action::KeyList { tenant } => installation::list_keys(shared, &tenant).await,
         Action::KeyRotate { tenant, algorithm } => {
             installation::rotate_key(shared, &tenant, &algorithm).await
@@ -411,19 +598,19 @@ async fn apply_one(shared: &Shared, one: One<'_>) -> Result<Applied, ActionError
     {
         user.target = one.target;
     }
-    for warning in &mut read.warnings {
-        warning.place = warning
-            .place
-            .trim_start_matches(&format!("tenant[0].{}[0].", one.kind))
-            .to_owned();
-    }
     let options = Options {
         scope: Scope::Named,
         dry_run: false,
     };
-    apply(shared, read, options)
+    let place = format!("tenant[0].{}[0]", one.kind);
+    let mut applied = apply(shared, read, options)
         .await
-        .map_err(|error| shorten(&error, &format!("tenant[0].{}[0]", one.kind), one.kind))
+        .map_err(|error| shorten(&error, &place, one.kind))?;
+    for warning in &mut applied.warnings {
+        let rest = warning.place.trim_start_matches(&place);
+        warning.place = rest.trim_start_matches('.').to_owned();
+    }
+    Ok(applied)
 }
 
 /// Takes the place of a document's only entry out of a message.
@@ -435,15 +622,25 @@ fn shorten(error: &ActionError, place: &str, name: &str) -> ActionError {
     ActionError::new(error.code, message)
 }
 
-/// Puts entries into an object: null takes one away, those of `policy` are put one by one.
+/// The keys that hold a table whose entries are put one by one.
+fn is_table(key: &str) -> bool {
+    matches!(key, "policy" | "mapping" | "authorization_params")
+}
+
+/// Puts entries into an object: null takes one away, those of a table are put one by one.
 fn merge(into: &mut Map<String, Value>, set: Map<String, Value>) {
     for (key, value) in set {
         match (into.get_mut(&key), value) {
-            (Some(Value::Object(present)), Value::Object(set)) if key == "policy" => {
+            (Some(Value::Object(present)), Value::Object(set)) if is_table(&key) => {
                 merge(present, set);
             }
             (_, Value::Null) => {
                 into.remove(&key);
+            }
+            (None, Value::Object(set)) if is_table(&key) => {
+                let mut table = Map::new();
+                merge(&mut table, set);
+                into.insert(key, Value::Object(table));
             }
             (_, value) => {
                 into.insert(key, value);
@@ -466,7 +663,33 @@ fn time(at: Timestamp) -> String {
         .map_or_else(|_| at.seconds().to_string(), |time| time.to_string())
 }
 
-/// Writes that change no configuration, and forgetting what is kept where they do.
-fn forget(shared: &Shared, tenant: TenantId) {
-    shared.configuration.forget(tenant);
+/// How an attempt to write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It is written.
+    Written,
+    /// Somebody else wrote what it was decided on: read again, and decide again.
+    Lost,
+}
+
+/// Writes a change of a tenant's configuration.
+async fn commit(
+    shared: &Shared,
+    tenant: TenantId,
+    unit: TenantUnit,
+) -> Result<Attempt, ActionError> {
+    let unit = unit.configuration_changed(shared.now());
+    match shared.store.commit(unit).await {
+        Ok(Committed::Yes) => {
+            shared.configuration.forget(tenant);
+            Ok(Attempt::Written)
+        }
+        Ok(Committed::Lost) | Err(DbError::Conflict { .. }) => Ok(Attempt::Lost),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is said after as many attempts as are made.
+fn kept_changing() -> ActionError {
+    ActionError::conflict("the records kept changing meanwhile; nothing was written")
 }

@@ -1,10 +1,10 @@
 //! Applying a document: read the records, decide, write one unit, and begin again when somebody else was quicker.
 
 use super::actions::ActionError;
-use super::document::{Document, GivenPassword, Problem, Read, UserEntry};
+use super::document::{Document, GivenPassword, Problem, Read, TenantEntry, UserEntry};
 use super::plan::{
-    self, Change, Decision, Generated, PasswordChange, Scope, State, StoredPassword, TenantState,
-    UserState,
+    self, Change, Decision, Generated, GeneratedOf, PasswordChange, ProviderSecret, ProviderState,
+    Scope, State, StoredPassword, TenantState, UserState,
 };
 use crate::http::context::Shared;
 use crate::http::signing;
@@ -13,17 +13,18 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
-use vestibule_core::id::{Chance as _, UserId};
+use vestibule_core::id::{Chance as _, TenantId, UserId};
 use vestibule_core::identity::tenant::DEFAULT_SLUG;
 use vestibule_core::jose::algorithm::Algorithm;
-use vestibule_core::secret::Secret;
+use vestibule_core::secret::{Secret, SecretDigest};
 use vestibule_store::db::DbError;
+use vestibule_store::providers::ProviderRecord;
 use vestibule_store::tenants::TenantRecord;
 use vestibule_store::users::UserRecord;
 use vestibule_store::{Committed, TenantStore, TenantUnit};
 
 /// How often a document is compared again when another writer was quicker.
-const ATTEMPTS_MAX: usize = 3;
+pub(crate) const ATTEMPTS_MAX: usize = 3;
 /// The keys that a new tenant begins with; others are made when they are first needed.
 const FIRST_KEYS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::ES256];
 /// How often a full hashing queue is waited for, and how long each time.
@@ -45,7 +46,7 @@ pub(crate) struct Applied {
     pub(crate) changes: Vec<Change>,
     /// What is allowed and weak, and what was left alone.
     pub(crate) warnings: Vec<Problem>,
-    /// Client secrets that were made; none in a dry run.
+    /// Secrets and keys that were made; none in a dry run.
     pub(crate) generated: Vec<Generated>,
     /// Whether it was written.
     pub(crate) written: bool,
@@ -57,7 +58,17 @@ impl Applied {
         let generated: Vec<Value> = self
             .generated
             .iter()
-            .map(|made| json!({ "tenant": made.tenant, "client_id": made.client_id, "client_secret": made.secret.reveal() }))
+            .map(|made| {
+                let (tenant, secret) = (&made.tenant, made.secret.reveal());
+                match &made.of {
+                    GeneratedOf::Client(id) => {
+                        json!({ "tenant": tenant, "client_id": id, "client_secret": secret })
+                    }
+                    GeneratedOf::ApiKey(name) => {
+                        json!({ "tenant": tenant, "api_key": name, "key": secret })
+                    }
+                }
+            })
             .collect();
         let warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
         json!({ "written": self.written, "changes": self.changes, "warnings": warnings, "generated": generated })
@@ -84,20 +95,19 @@ pub(crate) fn report(applied: &Value) -> String {
     }
     for made in list("generated") {
         let word = |key: &str| made.get(key).and_then(Value::as_str);
-        match (word("client_secret"), word("password")) {
-            (Some(secret), _) => {
-                let client = word("client_id").unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "The secret of the client {client}, shown this once: {secret}"
-                );
+        for (what, name, secret) in [
+            ("The secret of the client", "client_id", "client_secret"),
+            ("The API key", "api_key", "key"),
+            ("The password of", "user", "password"),
+        ] {
+            if let Some(secret) = word(secret) {
+                let name = word(name).unwrap_or_default();
+                let _ = writeln!(text, "{what} {name}, shown this once: {secret}");
             }
-            (None, Some(password)) => {
-                let user = word("user").unwrap_or_default();
-                let _ = writeln!(text, "The password of {user}, shown this once: {password}");
-            }
-            (None, None) => {}
         }
+    }
+    if let Some(uri) = applied.get("redirect_uri").and_then(Value::as_str) {
+        let _ = writeln!(text, "The redirect URI to register at the provider: {uri}");
     }
     let count = list("changes").count();
     let written = applied
@@ -203,6 +213,22 @@ async fn unit(
         if change.replaces {
             unit = unit.end_everything_of(change.user, now);
         }
+    }
+    for change in decision.providers {
+        let (id, tenant) = (&change.settings.id, change.tenant);
+        let sealed = match change.secret {
+            ProviderSecret::None => None,
+            ProviderSecret::Sealed(sealed) => Some(sealed),
+            ProviderSecret::Given(secret) => {
+                let sealed = shared.root_key.seal_provider_secret(tenant, id, &secret);
+                Some(sealed.map_err(|_| {
+                    ActionError::unavailable("the secret of a provider was not sealed")
+                })?)
+            }
+        };
+        unit = unit
+            .in_tenant(tenant)
+            .upsert_provider(&change.settings, sealed.as_deref(), now);
     }
     for tenant in decision.changed {
         unit = unit.in_tenant(tenant).configuration_changed(now);
@@ -375,17 +401,17 @@ async fn load(
             for user in &entry.users {
                 load_user(shared, store, user, &mut users, passwords).await?;
             }
-            let (domains, scopes) = (store.domains().await?, store.scopes().await?);
-            state.tenants.insert(
-                entry.slug.clone(),
-                TenantState {
-                    record,
-                    domains,
-                    scopes,
-                    clients,
-                    users,
-                },
-            );
+            let tenant = TenantState {
+                domains: store.domains().await?,
+                scopes: store.scopes().await?,
+                clients,
+                users,
+                providers: load_providers(shared, store, record.id, entry).await?,
+                api_keys: store.api_keys().await?,
+                trusted_domains: store.trusted_domains().await?,
+                record,
+            };
+            state.tenants.insert(entry.slug.clone(), tenant);
         }
     }
     let others = match scope {
@@ -401,15 +427,43 @@ async fn load(
         state
             .tenants
             .entry(record.slug.clone())
-            .or_insert_with(|| TenantState {
-                record,
-                domains: Vec::new(),
-                scopes: Vec::new(),
-                clients: BTreeMap::new(),
-                users: Vec::new(),
-            });
+            .or_insert_with(|| TenantState::bare(record));
     }
     Ok(state)
+}
+
+/// Reads a tenant's providers, and compares the secrets that are given with the sealed ones.
+async fn load_providers(
+    shared: &Shared,
+    store: TenantStore<'_>,
+    tenant: TenantId,
+    entry: &TenantEntry,
+) -> Result<Vec<ProviderState>, ActionError> {
+    let has_given_secret = |record: &ProviderRecord| {
+        let id = &record.settings.id;
+        let named = entry
+            .providers
+            .iter()
+            .find(|named| &named.settings.id == id);
+        let given = named.and_then(|named| named.secret.as_ref());
+        let (Some(given), Some(sealed)) = (given, &record.sealed_secret) else {
+            return false;
+        };
+        // What cannot be opened is another one, and is replaced.
+        let stored = shared.root_key.open_provider_secret(tenant, id, sealed);
+        stored.is_ok_and(|stored| {
+            let digest = SecretDigest::of_client_secret(given.reveal());
+            SecretDigest::of_client_secret(stored.reveal()).matches(&digest)
+        })
+    };
+    let records = store.providers().await?;
+    Ok(records
+        .into_iter()
+        .map(|record| ProviderState {
+            has_given_secret: has_given_secret(&record),
+            record,
+        })
+        .collect())
 }
 
 /// Reads the person whom an entry means, and whoever has their name or address.

@@ -6,6 +6,7 @@
 //!
 //! What depends on the records (is this scope known, is this host taken) is not decided here but in [`super::plan`].
 
+pub(super) mod broker;
 mod shape;
 
 use super::secrets::Resolved;
@@ -16,15 +17,19 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use vestibule_core::id::{TenantId, UserId};
+use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::tenant::{
     DEFAULT_SLUG, Domain, DomainKind, TenantPolicy, is_host, is_slug,
 };
+use vestibule_core::identity::trusted_domain::TrustedDomain;
 use vestibule_core::identity::user::{Email, Profile, Username, identifier_key};
 use vestibule_core::oauth::client::{
     ClientAuthMethod, ClientMetadata, ConsentPolicy, IntrospectionPolicy, PkcePolicy, StatePolicy,
 };
 use vestibule_core::oauth::scope::{STANDARD_SCOPES, ScopeRecord, is_scope_name};
+use vestibule_core::relying_party::provider::{ProviderSettings, UpstreamAuth};
 use vestibule_core::secret::{Secret, SecretDigest};
+use vestibule_core::time::Timestamp;
 
 /// The largest installation file, in bytes.
 pub(crate) const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -40,7 +45,7 @@ const CLIENT_SECRET_BYTES_FEW: usize = 22;
 const PASSWORD_CHARACTERS_FEW: usize = 8;
 
 /// The sections that belong to the file and are not served yet.
-const NOT_SERVED: &[&str] = &["provider", "api_key", "trusted_domain", "docs_site"];
+const NOT_SERVED: &[&str] = &["docs_site"];
 
 /// What is wrong with a document, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -100,6 +105,12 @@ pub(crate) struct TenantEntry {
     pub(crate) clients: Vec<ClientEntry>,
     /// Its people.
     pub(crate) users: Vec<UserEntry>,
+    /// The providers that it signs people in through.
+    pub(crate) providers: Vec<ProviderEntry>,
+    /// Its API keys.
+    pub(crate) api_keys: Vec<ApiKeyEntry>,
+    /// Where its own apps live.
+    pub(crate) trusted_domains: Vec<Placed<TrustedDomain>>,
 }
 
 /// Something, and where it stands.
@@ -138,6 +149,32 @@ pub(crate) struct UserEntry {
     pub(crate) password: Option<GivenPassword>,
     /// The claims and metadata that are given.
     pub(crate) profile: Map<String, Value>,
+}
+
+/// One provider: all of its settings. What is absent takes its default; only its secret stays when none is given.
+pub(crate) struct ProviderEntry {
+    /// Where it stands.
+    pub(crate) place: String,
+    /// What is written.
+    pub(crate) settings: ProviderSettings,
+    /// How we prove ourselves there, which says whether there is a secret.
+    pub(crate) auth: UpstreamAuth,
+    /// Our secret there, where it is given.
+    pub(crate) secret: Option<Secret>,
+}
+
+/// One API key. Without the key itself the stored one stays, or one is made.
+pub(crate) struct ApiKeyEntry {
+    /// Where it stands.
+    pub(crate) place: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// What it opens.
+    pub(crate) tier: KeyTier,
+    /// When it ends.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// The digest of the key, and the name of the entry that gives it.
+    pub(crate) key: Option<(&'static str, SecretDigest)>,
 }
 
 /// A password as it is given.
@@ -293,6 +330,19 @@ struct TenantShape {
     #[serde(default)]
     #[schemars(schema_with = "users_schema")]
     user: Vec<Value>,
+    /// Providers that people sign in through. What is absent takes its default; only the secret stays.
+    #[serde(default)]
+    #[schemars(schema_with = "broker::providers_schema")]
+    provider: Vec<Value>,
+    /// Keys that apps and servers show to the project API. Without one of the key's three forms the stored key stays, or one is made and
+    /// shown once.
+    #[serde(default)]
+    #[schemars(with = "Vec<broker::ApiKeyShape>")]
+    api_key: Vec<Value>,
+    /// Where the tenant's own apps live: the project API sends browsers back there only.
+    #[serde(default)]
+    #[schemars(with = "Vec<broker::TrustedDomainShape>")]
+    trusted_domain: Vec<Value>,
 }
 
 /// A host that a tenant answers on.
@@ -497,7 +547,11 @@ impl Reader<'_> {
             scopes: Vec::new(),
             clients: Vec::new(),
             users: Vec::new(),
+            providers: Vec::new(),
+            api_keys: Vec::new(),
+            trusted_domains: Vec::new(),
         };
+        self.warn_of_relaxed_policy(place, entry.policy.as_ref());
         let at = |kind: &str, index: usize| format!("{place}.{kind}[{index}]");
         for (index, value) in shape.domain.into_iter().enumerate() {
             entry
@@ -526,6 +580,18 @@ impl Reader<'_> {
         }
         for (index, value) in shape.user.iter().enumerate() {
             entry.users.extend(self.user(at("user", index), value));
+        }
+        for (index, value) in shape.provider.iter().enumerate() {
+            let provider = self.provider(at("provider", index), value);
+            entry.providers.extend(provider);
+        }
+        for (index, value) in shape.api_key.into_iter().enumerate() {
+            let key = self.api_key(at("api_key", index), value);
+            entry.api_keys.extend(key);
+        }
+        for (index, value) in shape.trusted_domain.into_iter().enumerate() {
+            let domain = self.trusted_domain(at("trusted_domain", index), value);
+            entry.trusted_domains.extend(domain);
         }
         self.read.document.tenants.push(entry);
     }
@@ -832,7 +898,10 @@ impl Reader<'_> {
                     emails.add(format!("{}.email", user.place), identifier_key(email));
                 }
             }
-            for unique in [scopes, clients, usernames, emails] {
+            for unique in broker::duplicates(tenant)
+                .into_iter()
+                .chain([scopes, clients, usernames, emails])
+            {
                 self.read.problems.extend(unique.problems);
             }
         }

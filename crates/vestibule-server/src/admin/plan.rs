@@ -3,6 +3,8 @@
 //! [`decide`] is pure: it takes the document, what the records say, the time and chance, and gives the changes in words, the unit
 //! that writes them, and what is left to do first (passwords to hash, keys to make). It names no secret.
 
+mod broker;
+
 use super::document::{
     ClientEntry, Document, GivenPassword, Placed, Problem, TenantEntry, UserEntry, without_empty,
 };
@@ -11,14 +13,17 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use vestibule_core::id::{Chance, TenantId, UserId};
-use vestibule_core::identity::tenant::{DEFAULT_SLUG, Domain, TenantPolicy};
+use vestibule_core::identity::api_key::ApiKey;
+use vestibule_core::identity::tenant::{DEFAULT_SLUG, Domain, DomainKind, TenantPolicy};
 use vestibule_core::identity::user::{Profile, User, identifier_key};
 use vestibule_core::oauth::client::{Client, ClientAuthMethod, ClientMetadata};
 use vestibule_core::oauth::scope::{ScopeRecord, ScopeSet, served};
+use vestibule_core::relying_party::provider::ProviderSettings;
 use vestibule_core::secret::{Secret, SecretDigest};
 use vestibule_core::time::Timestamp;
 use vestibule_store::TenantUnit;
 use vestibule_store::clients::ClientRecord;
+use vestibule_store::providers::ProviderRecord;
 use vestibule_store::tenants::TenantRecord;
 use vestibule_store::users::UserRecord;
 
@@ -48,6 +53,36 @@ pub(crate) struct TenantState {
     pub(crate) clients: BTreeMap<String, ClientRecord>,
     /// Its people: those that the document names, or all.
     pub(crate) users: Vec<UserState>,
+    /// Its providers.
+    pub(crate) providers: Vec<ProviderState>,
+    /// Its API keys.
+    pub(crate) api_keys: Vec<ApiKey>,
+    /// Its trusted domains.
+    pub(crate) trusted_domains: Vec<String>,
+}
+
+impl TenantState {
+    /// A tenant of which nothing but the record is known or needed.
+    pub(crate) const fn bare(record: TenantRecord) -> Self {
+        Self {
+            record,
+            domains: Vec::new(),
+            scopes: Vec::new(),
+            clients: BTreeMap::new(),
+            users: Vec::new(),
+            providers: Vec::new(),
+            api_keys: Vec::new(),
+            trusted_domains: Vec::new(),
+        }
+    }
+}
+
+/// A provider as it is.
+pub(crate) struct ProviderState {
+    /// Its record.
+    pub(crate) record: ProviderRecord,
+    /// Whether the stored secret is the one that is given.
+    pub(crate) has_given_secret: bool,
 }
 
 /// A person as they are.
@@ -75,8 +110,8 @@ pub(crate) enum StoredPassword {
 pub(crate) enum Scope {
     /// What the document does not name stays.
     Named,
-    /// What the document does not name goes: hosts, scopes, clients and people of its tenants, and other tenants. The default
-    /// tenant and operators stay.
+    /// What the document does not name goes: hosts, scopes, clients, people, providers, API keys and trusted domains of its
+    /// tenants, and other tenants. The default tenant and operators stay.
     Everything,
 }
 
@@ -106,6 +141,12 @@ pub(crate) enum Kind {
     Client,
     /// A person.
     User,
+    /// A provider.
+    Provider,
+    /// An API key.
+    ApiKey,
+    /// A trusted domain.
+    TrustedDomain,
 }
 
 /// One change, without its values.
@@ -137,6 +178,9 @@ impl fmt::Display for Change {
             Kind::Scope => "scope",
             Kind::Client => "client",
             Kind::User => "user",
+            Kind::Provider => "provider",
+            Kind::ApiKey => "API key",
+            Kind::TrustedDomain => "trusted domain",
         };
         write!(f, "{sign} {kind} ")?;
         if self.kind != Kind::Tenant {
@@ -154,12 +198,41 @@ impl fmt::Display for Change {
 /// A secret that was made, shown once.
 #[derive(Clone)]
 pub(crate) struct Generated {
-    /// The tenant of the client.
+    /// The tenant that it belongs to.
     pub(crate) tenant: String,
-    /// The client.
-    pub(crate) client_id: String,
-    /// Its secret.
+    /// What it is the secret of.
+    pub(crate) of: GeneratedOf,
+    /// The secret.
     pub(crate) secret: Secret,
+}
+
+/// What a secret was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GeneratedOf {
+    /// A client, by its id.
+    Client(String),
+    /// An API key, by its name.
+    ApiKey(String),
+}
+
+/// A provider that is written; a secret must be sealed before.
+pub(crate) struct ProviderChange {
+    /// The tenant.
+    pub(crate) tenant: TenantId,
+    /// What is written of it.
+    pub(crate) settings: ProviderSettings,
+    /// Our secret there.
+    pub(crate) secret: ProviderSecret,
+}
+
+/// What becomes of our secret at a provider.
+pub(crate) enum ProviderSecret {
+    /// There is none.
+    None,
+    /// The sealed one stays.
+    Sealed(Vec<u8>),
+    /// It is this one.
+    Given(Secret),
 }
 
 /// A password that must be hashed or looked at before it is written.
@@ -184,6 +257,8 @@ pub(crate) struct Decision {
     pub(crate) unit: TenantUnit,
     /// Passwords to write.
     pub(crate) passwords: Vec<PasswordChange>,
+    /// Providers to write.
+    pub(crate) providers: Vec<ProviderChange>,
     /// Tenants that are new and need keys.
     pub(crate) new_tenants: Vec<TenantId>,
     /// Tenants whose configuration changes.
@@ -208,6 +283,7 @@ pub(crate) fn decide(
         changes: Vec::new(),
         unit: TenantUnit::new(TenantId::from_bytes([0; 16])),
         passwords: Vec::new(),
+        providers: Vec::new(),
         new_tenants: Vec::new(),
         changed: BTreeSet::new(),
         generated: Vec::new(),
@@ -356,6 +432,7 @@ impl Planner<'_> {
                     );
                 }
             }
+            self.remove_unnamed_broker(entry, state);
             let kept: BTreeSet<UserId> = entry
                 .users
                 .iter()
@@ -415,6 +492,7 @@ impl Planner<'_> {
         for domain in &entry.domains {
             self.domain(document, (&entry.slug, id), state, domain);
         }
+        self.check_primary(entry, state);
         let mut scopes: Vec<ScopeRecord> = entry
             .scopes
             .iter()
@@ -443,6 +521,7 @@ impl Planner<'_> {
         for user in &entry.users {
             self.user(&within, user);
         }
+        self.broker(&within, entry);
     }
 
     fn create_tenant(&mut self, entry: &TenantEntry) -> (TenantId, Vec<String>) {
@@ -569,6 +648,30 @@ impl Planner<'_> {
         self.change(action, Kind::Domain, of, host, fields);
     }
 
+    /// A tenant has one primary host, those included that the document does not name.
+    fn check_primary(&mut self, entry: &TenantEntry, state: Option<&TenantState>) {
+        let mut named = entry.domains.iter();
+        let Some(primary) = named.find(|named| named.value.kind == DomainKind::Primary) else {
+            return;
+        };
+        let kept = state.filter(|_| self.scope == Scope::Named);
+        let other = kept
+            .into_iter()
+            .flat_map(|state| &state.domains)
+            .find(|kept| {
+                let mut named = entry.domains.iter();
+                kept.kind == DomainKind::Primary
+                    && !named.any(|named| named.value.host == kept.host)
+            });
+        if let Some(other) = other {
+            let text = format!(
+                "the primary host of the tenant is `{}`; remove it or make it an alias first",
+                other.host
+            );
+            self.problem(format!("{}.kind", primary.place), text);
+        }
+    }
+
     fn scope(&mut self, of: (&str, TenantId), state: Option<&TenantState>, scope: &ScopeRecord) {
         let present = state.and_then(|state| {
             state
@@ -649,7 +752,7 @@ impl Planner<'_> {
         if let Some(secret) = generated {
             let generated = Generated {
                 tenant: within.slug.to_owned(),
-                client_id: metadata.client_id.clone(),
+                of: GeneratedOf::Client(metadata.client_id.clone()),
                 secret,
             };
             self.decision.generated.push(generated);

@@ -28,15 +28,17 @@ pub(crate) enum Resolved {
 pub(crate) fn resolve(document: &Value, folder: &Path) -> BTreeMap<String, Resolved> {
     let mut secrets = BTreeMap::new();
     for (tenant_index, tenant) in items(document, "tenant") {
-        for kind in ["client", "user"] {
+        for kind in ["client", "user", "provider", "api_key"] {
             for (index, entry) in items(tenant, kind) {
                 for (key, value) in entry.as_object().into_iter().flatten() {
                     let Some(value) = value.as_str() else {
                         continue;
                     };
                     let resolved = match key.as_str() {
-                        "client_secret_env" | "password_env" => read_variable(value),
-                        "client_secret_file" | "password_file" => read_file(&folder.join(value)),
+                        "client_secret_env" | "password_env" | "key_env" => read_variable(value),
+                        "client_secret_file" | "password_file" | "key_file" => {
+                            read_file(&folder.join(value))
+                        }
                         _ => continue,
                     };
                     let place = format!("tenant[{tenant_index}].{kind}[{index}].{key}");

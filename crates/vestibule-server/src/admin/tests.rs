@@ -1,6 +1,8 @@
 //! Tests of documents, plans and actions, on a file of their own each.
 
 mod actions;
+mod broker;
+mod broker_actions;
 mod documents;
 mod plans;
 mod sockets;
@@ -13,6 +15,7 @@ use crate::http::context::{Clock, PublicAddress, Shared, SystemChance};
 use crate::http::peer::TrustedProxies;
 use crate::http::seal::RootKey;
 use crate::http::throttle::Throttle;
+use crate::outbound::http::OutboundHttp;
 use crate::outbound::password_hash::{Parameters, PasswordHasher};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -64,6 +67,7 @@ impl Installation {
             root_key,
             configuration: Configuration::new(installation.version),
             hasher: PasswordHasher::start(light, NonZeroUsize::MIN, 16).unwrap(),
+            outbound: OutboundHttp::new(Vec::new(), None).unwrap(),
             throttle: Throttle::new(),
             proxies: TrustedProxies::default(),
             clock: Arc::new(FixedClock),
@@ -120,6 +124,14 @@ fn acme_secrets() -> BTreeMap<String, Resolved> {
         (
             "tenant[0].user[0].password_env".to_owned(),
             Resolved::Secret("correct horse battery".to_owned()),
+        ),
+        (
+            "tenant[0].provider[0].client_secret_env".to_owned(),
+            Resolved::Secret("google-secret-0123456789".to_owned()),
+        ),
+        (
+            "tenant[0].api_key[0].key_env".to_owned(),
+            Resolved::Secret("pck_acme-browser-0123456789".to_owned()),
         ),
     ])
 }

@@ -1,6 +1,9 @@
 //! What can be written on the command line.
 
+pub(super) mod broker;
+
 use crate::config;
+use broker::{ApiKeyCommand, ProviderCommand, TrustedDomainCommand};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,6 +75,21 @@ The keys of the file: vestibule schema")]
     /// People.
     #[command(subcommand)]
     User(UserCommand),
+    /// Hosts: where a tenant answers besides the public URL.
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Scopes: what clients may ask people for, besides the standard ones.
+    #[command(subcommand)]
+    Scope(ScopeCommand),
+    /// Providers: sign people in through Google, GitHub and others.
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+    /// API keys: what apps and servers show to the project API.
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// Trusted domains: where the project API may send browsers back to.
+    #[command(subcommand)]
+    TrustedDomain(TrustedDomainCommand),
     /// Signing keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -126,7 +144,8 @@ pub(super) struct ApplyArgs {
     /// Write nothing; say what would change.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Remove what the file does not name: tenants but the default one, hosts, scopes, clients, and people but operators.
+    /// Remove what the file does not name: tenants but the default one, hosts, scopes, clients, providers, API keys, trusted domains,
+    /// and people but operators.
     #[arg(long)]
     pub(super) prune: bool,
     #[command(flatten)]
@@ -398,6 +417,81 @@ Examples:
 }
 
 #[derive(Subcommand)]
+pub(super) enum DomainCommand {
+    /// List the hosts.
+    List(InTenant),
+    /// Let the tenant answer on a host.
+    #[command(after_help = "\
+Examples:
+  vestibule domain add id.globex.example --kind primary --tenant globex
+  vestibule domain add login.example.com --kind alias")]
+    Add {
+        /// The host in lower case, and the port where it is not the scheme's own.
+        host: String,
+        /// `primary` (the issuer is on this host), `alias` (answers like the primary) or `satellite` (shares sign-in only).
+        #[arg(long)]
+        kind: String,
+        #[command(flatten)]
+        within: InTenant,
+    },
+    /// Let the tenant answer on a host no more. What was issued for a primary host's issuer stops counting there.
+    #[command(visible_alias = "delete")]
+    Remove {
+        /// The host.
+        host: String,
+        #[command(flatten)]
+        within: InTenant,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct ScopeFlags {
+    /// What it allows, in words for the consent page.
+    #[arg(long)]
+    pub(super) description: Option<String>,
+    /// `ask` (people are asked) or `implied` (they are not).
+    #[arg(long, value_name = "HOW")]
+    pub(super) consent: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum ScopeCommand {
+    /// List the scopes that the tenant adds to the standard ones.
+    List(InTenant),
+    /// Make a scope.
+    #[command(
+        after_help = "Example:\n  vestibule scope create reports.read --description \"Read your reports\""
+    )]
+    Create {
+        /// Its name on the wire.
+        name: String,
+        #[command(flatten)]
+        flags: ScopeFlags,
+        #[command(flatten)]
+        within: InTenant,
+    },
+    /// Change a scope. What is not given stays.
+    Update {
+        /// The scope.
+        name: String,
+        #[command(flatten)]
+        flags: ScopeFlags,
+        #[command(flatten)]
+        within: InTenant,
+    },
+    /// Remove a scope that no client names.
+    #[command(visible_alias = "remove")]
+    Delete {
+        /// The scope.
+        name: String,
+        #[command(flatten)]
+        yes: Yes,
+        #[command(flatten)]
+        within: InTenant,
+    },
+}
+
+#[derive(Subcommand)]
 pub(super) enum KeyCommand {
     /// List the signing keys.
     List(InTenant),
@@ -430,7 +524,17 @@ pub(super) fn command() -> clap::Command {
     for leaf in ["apply", "setup-link"] {
         command = command.mut_subcommand(leaf, settings(config::Command::Other));
     }
-    for group in ["tenant", "client", "user", "key"] {
+    for group in [
+        "tenant",
+        "client",
+        "user",
+        "domain",
+        "scope",
+        "provider",
+        "api-key",
+        "trusted-domain",
+        "key",
+    ] {
         command = command.mut_subcommand(group, |group| {
             let leaves: Vec<String> = group
                 .get_subcommands()

@@ -1,14 +1,17 @@
 //! From flags to actions.
 
+mod broker;
+
 use super::args::{
-    ClientCommand, ClientFlags, Command, KeyCommand, Keys, PasswordFlags, TenantCommand,
-    TenantFlags, UserCommand, UserFlags, Yes,
+    ClientCommand, ClientFlags, Command, DomainCommand, KeyCommand, Keys, PasswordFlags,
+    ScopeCommand, ScopeFlags, TenantCommand, TenantFlags, UserCommand, UserFlags, Yes,
 };
 use super::print::Look;
 use crate::admin::actions::{Action, ActionError, Rotation};
 use crate::admin::secrets;
 use serde_json::{Map, Value, json};
 use std::io::BufRead as _;
+use std::path::Path;
 
 /// What a command asks for, and how its answer looks.
 pub(super) fn action(command: Command) -> Result<(Action, Look), ActionError> {
@@ -17,6 +20,11 @@ pub(super) fn action(command: Command) -> Result<(Action, Look), ActionError> {
         Command::Tenant(command) => tenant(command),
         Command::Client(command) => client(command),
         Command::User(command) => user(command),
+        Command::Domain(command) => Ok(domain(command)),
+        Command::Scope(command) => scope(command),
+        Command::Provider(command) => broker::provider(command),
+        Command::ApiKey(command) => broker::api_key(command),
+        Command::TrustedDomain(command) => Ok(broker::trusted_domain(command)),
         Command::Key(KeyCommand::List(within)) => {
             let look = Look::Table(&[
                 "algorithm",
@@ -253,6 +261,84 @@ fn user(command: UserCommand) -> Result<(Action, Look), ActionError> {
     })
 }
 
+fn domain(command: DomainCommand) -> (Action, Look) {
+    match command {
+        DomainCommand::List(within) => (
+            Action::DomainList {
+                tenant: within.tenant,
+            },
+            Look::Table(&["host", "kind"]),
+        ),
+        DomainCommand::Add { host, kind, within } => (
+            Action::DomainAdd {
+                tenant: within.tenant,
+                host,
+                kind,
+            },
+            Look::Report,
+        ),
+        DomainCommand::Remove { host, within } => (
+            Action::DomainRemove {
+                tenant: within.tenant,
+                host,
+            },
+            Look::Fields,
+        ),
+    }
+}
+
+fn scope(command: ScopeCommand) -> Result<(Action, Look), ActionError> {
+    Ok(match command {
+        ScopeCommand::List(within) => (
+            Action::ScopeList {
+                tenant: within.tenant,
+            },
+            Look::Table(&["name", "consent", "description"]),
+        ),
+        ScopeCommand::Create {
+            name,
+            flags,
+            within,
+        } => (
+            Action::ScopeCreate {
+                tenant: within.tenant,
+                scope: name,
+                set: scope_keys(flags),
+            },
+            Look::Report,
+        ),
+        ScopeCommand::Update {
+            name,
+            flags,
+            within,
+        } => (
+            Action::ScopeUpdate {
+                tenant: within.tenant,
+                scope: name,
+                set: scope_keys(flags),
+            },
+            Look::Report,
+        ),
+        ScopeCommand::Delete { name, yes, within } => {
+            ask(&yes, &format!("This removes the scope {name}"))?;
+            (
+                Action::ScopeRemove {
+                    tenant: within.tenant,
+                    scope: name,
+                },
+                Look::Fields,
+            )
+        }
+    })
+}
+
+fn scope_keys(flags: ScopeFlags) -> Map<String, Value> {
+    let mut set = Map::new();
+    put(&mut set, "description", flags.description);
+    put(&mut set, "consent", flags.consent);
+    set
+}
+
 /// What cannot be undone is done only with `--yes`.
 fn ask(yes: &Yes, consequence: &str) -> Result<(), ActionError> {
     if yes.yes {
@@ -297,17 +383,19 @@ fn client_keys(flags: ClientFlags) -> Result<Map<String, Value>, ActionError> {
         "token_endpoint_auth_method",
         flags.public.then(|| "none".to_owned()),
     );
-    let secret = match (flags.secret_env, flags.secret_file) {
-        (Some(name), _) => Some(secrets::read_variable(&name)),
-        (None, Some(path)) => Some(secrets::read_file(&path)),
+    let secret = read_secret(flags.secret_env.as_deref(), flags.secret_file.as_deref())?;
+    put(&mut set, "client_secret", secret);
+    Ok(set)
+}
+
+/// Reads a secret from where the flags say.
+fn read_secret(variable: Option<&str>, file: Option<&Path>) -> Result<Option<String>, ActionError> {
+    let secret = match (variable, file) {
+        (Some(name), _) => Some(secrets::read_variable(name)),
+        (None, Some(path)) => Some(secrets::read_file(path)),
         (None, None) => None,
     };
-    put(
-        &mut set,
-        "client_secret",
-        secret.transpose().map_err(ActionError::usage)?,
-    );
-    Ok(set)
+    secret.transpose().map_err(ActionError::usage)
 }
 
 fn user_keys(flags: UserFlags) -> Result<Map<String, Value>, ActionError> {

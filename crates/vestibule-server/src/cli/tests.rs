@@ -80,11 +80,103 @@ fn flags_become_the_keys_of_the_installation_file() {
 }
 
 #[test]
+fn flags_of_the_broker_become_the_keys_of_the_installation_file() {
+    let words = "provider create corp --issuer https://corp.example --client-id 42 --scope a --scope b --name Corp --email-trust never --set mapping.email=/mail --set sign_in=false";
+    assert_eq!(
+        as_json(&words.split(' ').collect::<Vec<_>>()),
+        json!({ "action": "provider_create", "tenant": "default", "provider": "corp", "set": {
+            "issuer": "https://corp.example", "client_id": "42", "scopes": ["a", "b"], "name": "Corp", "email_trust": "never",
+            "mapping": { "email": "/mail" }, "sign_in": false
+        } })
+    );
+    let words =
+        "api-key create backend --tier secret --expires-at 2027-01-31T00:00:00Z --tenant globex";
+    assert_eq!(
+        as_json(&words.split(' ').collect::<Vec<_>>()),
+        json!({ "action": "api_key_create", "tenant": "globex", "name": "backend", "set": { "tier": "secret", "expires_at": "2027-01-31T00:00:00Z" } })
+    );
+    assert_eq!(
+        as_json(&["trusted-domain", "add", "https://*.a.example"]),
+        json!({ "action": "trusted_domain_add", "tenant": "default", "base_url": "https://*.a.example" })
+    );
+    assert_eq!(
+        as_json(&["domain", "add", "b.example", "--kind", "alias"]),
+        json!({ "action": "domain_add", "tenant": "default", "host": "b.example", "kind": "alias" })
+    );
+    assert_eq!(
+        as_json(&["scope", "update", "a", "--consent", "implied"]),
+        json!({ "action": "scope_update", "tenant": "default", "scope": "a", "set": { "consent": "implied" } })
+    );
+}
+
+#[test]
+fn a_secret_is_read_where_the_command_runs_or_the_command_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "from-a-file\n").unwrap();
+    let path = path.to_str().unwrap();
+    for (words, key) in [
+        (
+            vec!["provider", "update", "a", "--secret-file", path],
+            "client_secret",
+        ),
+        (
+            vec![
+                "api-key",
+                "create",
+                "a",
+                "--tier",
+                "admin",
+                "--from-file",
+                path,
+            ],
+            "key",
+        ),
+    ] {
+        assert_eq!(as_json(&words)["set"][key], "from-a-file");
+    }
+    for words in [
+        [
+            "provider",
+            "update",
+            "a",
+            "--secret-file",
+            "/nowhere/at/all",
+        ],
+        [
+            "provider",
+            "update",
+            "a",
+            "--secret-env",
+            "VESTIBULE_TEST_UNSET",
+        ],
+    ] {
+        assert_eq!(action(&words).err(), Some(ErrorCode::Usage), "{words:?}");
+    }
+    for words in [
+        "provider create",
+        "provider update a --secret-env A --secret-file B",
+        "api-key create a",
+        "api-key create a --tier secret --from-env A --from-file B",
+        "domain add a.example",
+        "trusted-domain add",
+        "provider create a --from-env A",
+    ] {
+        let words = std::iter::once("vestibule").chain(words.split(' '));
+        assert!(args::command().try_get_matches_from(words).is_err());
+    }
+}
+
+#[test]
 fn what_cannot_be_undone_needs_a_yes() {
     for words in [
         ["tenant", "delete", "a"],
         ["client", "delete", "a"],
         ["user", "delete", "a"],
+        ["scope", "delete", "a"],
+        ["provider", "delete", "a"],
+        ["api-key", "revoke", "a"],
+        ["api-key", "delete", "a"],
     ] {
         assert_eq!(action(&words).err(), Some(ErrorCode::Usage), "{words:?}");
         assert!(
@@ -98,6 +190,11 @@ fn what_cannot_be_undone_needs_a_yes() {
 fn every_command_on_records_takes_the_settings_that_say_where_they_are() {
     for words in [
         vec!["user", "list"],
+        vec!["domain", "list"],
+        vec!["scope", "list"],
+        vec!["provider", "show", "google"],
+        vec!["api-key", "list"],
+        vec!["trusted-domain", "add", "https://a.example"],
         vec!["apply", "x.toml"],
         vec!["setup-link"],
         vec!["serve"],
@@ -133,10 +230,14 @@ fn a_report_names_changes_and_shows_made_secrets() {
         "written": true,
         "changes": [{ "action": "update", "kind": "client", "tenant": "default", "name": "shop", "fields": ["scope"] }],
         "warnings": ["policy.pkce: weak"],
-        "generated": [{ "tenant": "default", "client_id": "shop", "client_secret": "abc" }],
+        "generated": [
+            { "tenant": "default", "client_id": "shop", "client_secret": "abc" },
+            { "tenant": "default", "api_key": "backend", "key": "ssk_def" },
+        ],
+        "redirect_uri": "https://id.example/callback",
     });
     assert_eq!(
         human(&applied, Look::Report),
-        "! policy.pkce: weak\n~ client default/shop (scope)\nThe secret of the client shop, shown this once: abc\n1 change was written.\n"
+        "! policy.pkce: weak\n~ client default/shop (scope)\nThe secret of the client shop, shown this once: abc\nThe API key backend, shown this once: ssk_def\nThe redirect URI to register at the provider: https://id.example/callback\n1 change was written.\n"
     );
 }

@@ -9,7 +9,9 @@ use aws_lc_rs::hkdf;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use vestibule_core::secret::DerivationKey;
+use vestibule_core::id::TenantId;
+use vestibule_core::relying_party::provider::ProviderId;
+use vestibule_core::secret::{DerivationKey, Secret};
 use zeroize::Zeroizing;
 
 /// Bytes of the nonce, which stands before the sealed text.
@@ -24,6 +26,10 @@ pub(crate) struct SealError;
 pub(crate) struct RootKey {
     signing_keys: RandomizedNonceKey,
     requests: RandomizedNonceKey,
+    provider_secrets: RandomizedNonceKey,
+    upstream_tokens: RandomizedNonceKey,
+    upstream_requests: RandomizedNonceKey,
+    cli_attempts: RandomizedNonceKey,
     csrf: hmac::Key,
     /// Derives the successors of refresh tokens.
     pub(crate) successors: DerivationKey,
@@ -32,12 +38,20 @@ pub(crate) struct RootKey {
 }
 
 /// What a key is for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Private signing keys in the database.
     SigningKeys,
     /// Authorization requests that travel through the browser.
     Requests,
+    /// What an upstream provider gave us to authenticate with: a client secret, or the key that signs one.
+    ProviderSecrets,
+    /// Access and refresh tokens that an upstream provider issued about a person.
+    UpstreamTokens,
+    /// What waits for a browser to come back from an upstream provider.
+    UpstreamRequests,
+    /// What waits for a command line to be fetched.
+    CliAttempts,
 }
 
 impl RootKey {
@@ -51,6 +65,10 @@ impl RootKey {
         Ok(Self {
             signing_keys: seal(b"vestibule signing keys 1")?,
             requests: seal(b"vestibule authorization requests 1")?,
+            provider_secrets: seal(b"vestibule provider secrets 1")?,
+            upstream_tokens: seal(b"vestibule upstream tokens 1")?,
+            upstream_requests: seal(b"vestibule upstream requests 1")?,
+            cli_attempts: seal(b"vestibule command line attempts 1")?,
             csrf: hmac::Key::new(hmac::HMAC_SHA256, csrf.as_ref()),
             successors: DerivationKey::new(&*derive(
                 root,
@@ -96,6 +114,36 @@ impl RootKey {
         Ok(text)
     }
 
+    /// Seals our secret at a provider: it opens for this provider of this tenant only.
+    pub(crate) fn seal_provider_secret(
+        &self,
+        tenant: TenantId,
+        provider: &ProviderId,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, SealError> {
+        self.seal(
+            Purpose::ProviderSecrets,
+            &of_provider(tenant, provider),
+            secret.reveal().as_bytes(),
+        )
+    }
+
+    /// Opens our secret at a provider.
+    pub(crate) fn open_provider_secret(
+        &self,
+        tenant: TenantId,
+        provider: &ProviderId,
+        sealed: &[u8],
+    ) -> Result<Secret, SealError> {
+        let plain = self.open(
+            Purpose::ProviderSecrets,
+            &of_provider(tenant, provider),
+            sealed,
+        )?;
+        let text = std::str::from_utf8(&plain).map_err(|_| SealError)?;
+        Ok(Secret::new(text.to_owned()))
+    }
+
     /// A token that ties a form to a browser and a step: HMAC-SHA-256 in base64url.
     pub(crate) fn form_token(&self, parts: &[&[u8]]) -> String {
         let mut context = hmac::Context::with_key(&self.csrf);
@@ -110,8 +158,17 @@ impl RootKey {
         match purpose {
             Purpose::SigningKeys => &self.signing_keys,
             Purpose::Requests => &self.requests,
+            Purpose::ProviderSecrets => &self.provider_secrets,
+            Purpose::UpstreamTokens => &self.upstream_tokens,
+            Purpose::UpstreamRequests => &self.upstream_requests,
+            Purpose::CliAttempts => &self.cli_attempts,
         }
     }
+}
+
+/// What a provider's secret belongs to. The tenant's id has one length, so no two pairs give the same bytes.
+fn of_provider(tenant: TenantId, provider: &ProviderId) -> Vec<u8> {
+    [tenant.bytes().as_slice(), provider.as_str().as_bytes()].concat()
 }
 
 fn derive(root: &[u8; 32], purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -167,6 +224,49 @@ mod tests {
                 "{at}"
             );
         }
+    }
+
+    #[test]
+    fn t07_what_is_sealed_for_one_purpose_opens_for_no_other() {
+        let root = RootKey::new(&[1; 32]).unwrap();
+        let purposes = [
+            Purpose::SigningKeys,
+            Purpose::Requests,
+            Purpose::ProviderSecrets,
+            Purpose::UpstreamTokens,
+            Purpose::UpstreamRequests,
+            Purpose::CliAttempts,
+        ];
+        for sealed_for in purposes {
+            let sealed = root.seal(sealed_for, b"tenant", b"hello").unwrap();
+            for opened_for in purposes {
+                assert_eq!(
+                    root.open(opened_for, b"tenant", &sealed).is_ok(),
+                    sealed_for == opened_for,
+                    "{sealed_for:?} {opened_for:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn t07_the_secret_of_a_provider_opens_for_that_provider_of_that_tenant_only() {
+        let root = RootKey::new(&[1; 32]).unwrap();
+        let (acme, globex) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let provider = |id: &str| ProviderId::parse(id).unwrap();
+        let secret = Secret::new("upstream".to_owned());
+        let sealed = root
+            .seal_provider_secret(acme, &provider("google"), &secret)
+            .unwrap();
+        let opened = |tenant, id: &str, sealed: &[u8]| {
+            root.open_provider_secret(tenant, &provider(id), sealed)
+                .ok()
+                .map(|secret| secret.reveal().to_owned())
+        };
+        assert_eq!(opened(acme, "google", &sealed).as_deref(), Some("upstream"));
+        assert_eq!(opened(globex, "google", &sealed), None);
+        assert_eq!(opened(acme, "googl", &sealed), None);
+        assert_eq!(opened(acme, "google", &[]), None);
     }
 
     #[test]

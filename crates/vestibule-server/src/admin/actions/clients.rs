@@ -1,7 +1,10 @@
 //! Actions on clients.
 
-use super::{ActionError, One, Rotation, apply_one, find_tenant, forget, merge, time, to_map};
-use crate::admin::apply::all_clients;
+use super::{
+    ActionError, Attempt, One, Rotation, apply_one, commit, find_tenant, kept_changing, merge,
+    time, to_map,
+};
+use crate::admin::apply::{ATTEMPTS_MAX, all_clients};
 use crate::http::context::Shared;
 use serde_json::{Map, Value, json};
 use vestibule_core::id::TenantId;
@@ -106,12 +109,14 @@ pub(super) async fn remove(
     slug: &str,
     client_id: &str,
 ) -> Result<Value, ActionError> {
-    let (tenant, _) = find(shared, slug, client_id).await?;
-    let unit = TenantUnit::new(tenant)
-        .remove_client(client_id)
-        .configuration_changed(shared.now());
-    write(shared, tenant, unit, client_id).await?;
-    Ok(json!({ "removed": client_id }))
+    for _ in 0..ATTEMPTS_MAX {
+        let (tenant, _) = find(shared, slug, client_id).await?;
+        let unit = TenantUnit::new(tenant).remove_client(client_id);
+        if commit(shared, tenant, unit).await? == Attempt::Written {
+            return Ok(json!({ "removed": client_id }));
+        }
+    }
+    Err(kept_changing())
 }
 
 pub(super) async fn rotate_secret(
@@ -120,45 +125,31 @@ pub(super) async fn rotate_secret(
     client_id: &str,
     rotation: Rotation,
 ) -> Result<Value, ActionError> {
-    let (tenant, record) = find(shared, slug, client_id).await?;
-    if record.metadata.token_endpoint_auth_method == ClientAuthMethod::None {
-        return Err(ActionError::conflict(format!(
-            "the client `{client_id}` is public and has no secret"
-        )));
+    for _ in 0..ATTEMPTS_MAX {
+        let (tenant, record) = find(shared, slug, client_id).await?;
+        if record.metadata.token_endpoint_auth_method == ClientAuthMethod::None {
+            return Err(ActionError::conflict(format!(
+                "the client `{client_id}` is public and has no secret"
+            )));
+        }
+        let secret = Secret::random(&shared.chance);
+        let new = SecretDigest::of_client_secret(secret.reveal());
+        // The newest stands first.
+        let newest = record.secrets.first().copied();
+        let (secrets, shown): (Vec<SecretDigest>, _) = match rotation {
+            Rotation::Replace => (vec![new], Some(secret)),
+            Rotation::KeepOld => (std::iter::once(new).chain(newest).collect(), Some(secret)),
+            Rotation::DropOld => (newest.into_iter().collect(), None),
+        };
+        let unit = TenantUnit::new(tenant).update_client(&record.metadata, &secrets, shared.now());
+        if commit(shared, tenant, unit).await? == Attempt::Written {
+            return Ok(json!({
+                "tenant": slug,
+                "client_id": client_id,
+                "secrets": secrets.len(),
+                "client_secret": shown.as_ref().map(Secret::reveal),
+            }));
+        }
     }
-    let secret = Secret::random(&shared.chance);
-    let new = SecretDigest::of_client_secret(secret.reveal());
-    // The newest stands first.
-    let newest = record.secrets.first().copied();
-    let (secrets, shown): (Vec<SecretDigest>, _) = match rotation {
-        Rotation::Replace => (vec![new], Some(secret)),
-        Rotation::KeepOld => (std::iter::once(new).chain(newest).collect(), Some(secret)),
-        Rotation::DropOld => (newest.into_iter().collect(), None),
-    };
-    let now = shared.now();
-    let unit = TenantUnit::new(tenant)
-        .update_client(&record.metadata, &secrets, now)
-        .configuration_changed(now);
-    write(shared, tenant, unit, client_id).await?;
-    Ok(json!({
-        "tenant": slug,
-        "client_id": client_id,
-        "secrets": secrets.len(),
-        "client_secret": shown.as_ref().map(Secret::reveal),
-    }))
-}
-
-async fn write(
-    shared: &Shared,
-    tenant: TenantId,
-    unit: TenantUnit,
-    client_id: &str,
-) -> Result<(), ActionError> {
-    if !shared.store.commit(unit).await?.won() {
-        return Err(ActionError::not_found(format!(
-            "the client `{client_id}` was removed meanwhile"
-        )));
-    }
-    forget(shared, tenant);
-    Ok(())
+    Err(kept_changing())
 }

@@ -1,15 +1,11 @@
 //! Actions on signing keys and on the set-up link.
 
 use super::{ActionError, find_tenant, time};
+use crate::admin;
 use crate::http::context::Shared;
 use crate::http::signing::{self, Rotated};
 use serde_json::{Value, json};
 use vestibule_core::jose::algorithm::Algorithm;
-use vestibule_core::secret::{Handle, HandleKind};
-use vestibule_core::time::Lifetime;
-
-/// How long a set-up link can be used.
-const SET_UP_LIFETIME: Lifetime = Lifetime::hours(24);
 
 pub(super) async fn list_keys(shared: &Shared, slug: &str) -> Result<Value, ActionError> {
     let tenant = find_tenant(shared, slug).await?;
@@ -64,16 +60,9 @@ pub(super) async fn rotate_key(
 }
 
 pub(super) async fn set_up_link(shared: &Shared) -> Result<Value, ActionError> {
-    let now = shared.now();
-    let handle = Handle::mint(HandleKind::SetUp, now, &shared.chance);
-    let expires_at = now.plus(SET_UP_LIFETIME);
-    if !shared.store.offer_set_up(&handle, expires_at).await?.won() {
-        return Err(ActionError::conflict(
-            "the installation was set up already; an operator exists",
-        ));
-    }
-    let link = shared
-        .public_url
-        .join(&format!("/setup/{}", handle.reveal().reveal()));
-    Ok(json!({ "link": link, "expires_at": time(expires_at) }))
+    let link = admin::set_up_link(shared).await?;
+    let link = link.ok_or_else(|| {
+        ActionError::conflict("the installation was set up already; an operator exists")
+    })?;
+    Ok(json!({ "link": link.address, "expires_at": time(link.expires_at) }))
 }

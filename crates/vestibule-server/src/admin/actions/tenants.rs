@@ -1,7 +1,7 @@
 //! Actions on tenants.
 
-use super::{ActionError, find_tenant, forget, merge, shorten, to_map};
-use crate::admin::apply::{Options, all_tenants, apply};
+use super::{ActionError, Attempt, commit, find_tenant, kept_changing, merge, shorten, to_map};
+use crate::admin::apply::{ATTEMPTS_MAX, Options, all_tenants, apply};
 use crate::admin::document;
 use crate::admin::plan::Scope;
 use crate::http::context::Shared;
@@ -85,20 +85,17 @@ async fn apply_tenant(
 }
 
 pub(super) async fn remove(shared: &Shared, slug: &str) -> Result<Value, ActionError> {
-    let record = find_tenant(shared, slug).await?;
-    if slug == DEFAULT_SLUG {
-        return Err(ActionError::conflict(
-            "the default tenant stays: its issuer is the server's public URL",
-        ));
+    for _ in 0..ATTEMPTS_MAX {
+        let record = find_tenant(shared, slug).await?;
+        if slug == DEFAULT_SLUG {
+            return Err(ActionError::conflict(
+                "the default tenant stays: its issuer is the server's public URL",
+            ));
+        }
+        let unit = TenantUnit::new(record.id).remove_tenant();
+        if commit(shared, record.id, unit).await? == Attempt::Written {
+            return Ok(json!({ "removed": slug }));
+        }
     }
-    let unit = TenantUnit::new(record.id)
-        .remove_tenant()
-        .configuration_changed(shared.now());
-    if !shared.store.commit(unit).await?.won() {
-        return Err(ActionError::not_found(format!(
-            "the tenant `{slug}` was removed meanwhile"
-        )));
-    }
-    forget(shared, record.id);
-    Ok(json!({ "removed": slug }))
+    Err(kept_changing())
 }

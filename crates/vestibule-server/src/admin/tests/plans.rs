@@ -23,6 +23,9 @@ async fn the_reference_installation_applies_and_a_second_time_changes_nothing() 
             "create client default/acme-docs",
             "create client default/acme-field",
             "create user default/ada",
+            "create provider default/google",
+            "create api_key default/browser",
+            "create trusted_domain default/http://localhost:3000",
             "create tenant globex/globex",
         ]
     );
@@ -66,7 +69,7 @@ async fn a_dry_run_writes_and_shows_no_secret() {
         .apply_with(&text, json!({ "dry_run": true }))
         .await
         .unwrap();
-    assert_eq!(planned["changes"].as_array().unwrap().len(), 9);
+    assert_eq!(planned["changes"].as_array().unwrap().len(), 12);
     assert_eq!(
         (&planned["written"], &planned["generated"]),
         (&json!(false), &json!([]))
@@ -133,6 +136,9 @@ async fn what_is_not_named_stays_unless_asked_to_go() {
             "remove client default/acme-docs",
             "remove client default/acme-field",
             "remove client default/acme-web",
+            "remove provider default/google",
+            "remove api_key default/browser",
+            "remove trusted_domain default/http://localhost:3000",
             "remove user default/ada",
             "remove tenant globex/globex",
         ]
