@@ -38,6 +38,8 @@ pub(crate) struct DemoSite {
     pub(crate) client_id: String,
     /// Who can sign in.
     pub(crate) people: Vec<DemoPerson>,
+    /// Where the mock provider is, if the sign-in page leads there.
+    pub(crate) mock_provider: Option<String>,
 }
 
 /// Somebody who exists for the demo only. The page shows the password to whoever opens it.

@@ -1,6 +1,7 @@
 //! Starting and stopping: from settings to a server that answers, and back without cutting a request.
 
 pub(crate) mod demo;
+pub(crate) mod mock_provider;
 
 use crate::app;
 use crate::config::value::SealingKey;
@@ -12,6 +13,8 @@ use crate::http::peer::TrustedProxies;
 use crate::http::seal::RootKey;
 use crate::http::throttle::Throttle;
 use crate::jobs::{self, Stop};
+use crate::outbound::http::OutboundHttp;
+use crate::outbound::http::tls::AuthoritiesError;
 use crate::outbound::password_hash::{Parameters, PasswordHasher};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,15 +25,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_core::id::Chance as _;
-use vestibule_core::secret::{Handle, HandleKind};
-use vestibule_core::time::Lifetime;
 use vestibule_core::url::Issuer;
 use vestibule_store::Store;
 use vestibule_store::db::{DatabaseOptions, Db, DbError};
 use zeroize::Zeroizing;
-
-/// How long a set-up link opens.
-pub(crate) const SET_UP_LIFETIME: Lifetime = Lifetime::hours(24);
 
 /// Why the server does not start. Each names what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +45,9 @@ pub(crate) enum ServeError {
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of certificate authorities.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     /// Anything else, in a sentence.
     #[error("{0}")]
     Other(String),
@@ -74,6 +75,7 @@ pub(crate) async fn open_with(
     };
     let other = |error: &dyn std::fmt::Display| ServeError::Other(error.to_string());
     let root_key = RootKey::new(key.expose()).map_err(|error| other(&error))?;
+    let outbound = OutboundHttp::new(settings.outbound_allow.clone(), settings.ca_file.as_deref())?;
     let options = match &settings.database {
         Some(url) => DatabaseOptions::parse(url.expose())?,
         None => DatabaseOptions::in_folder(&settings.data),
@@ -111,6 +113,7 @@ pub(crate) async fn open_with(
         configuration: Configuration::new(installation.version),
         root_key,
         hasher,
+        outbound,
         throttle: Throttle::new(),
         proxies: TrustedProxies::new(&settings.trusted_proxies),
         clock,
@@ -166,17 +169,8 @@ fn read_or_make_key(path: &Path, chance: &SystemChance) -> io::Result<SealingKey
 
 /// A new set-up link, which replaces the one before; none once the operator was created.
 pub(crate) async fn set_up_link(shared: &Shared) -> Result<Option<String>, DbError> {
-    let now = shared.now();
-    let handle = Handle::mint(HandleKind::SetUp, now, &shared.chance);
-    let offered = shared
-        .store
-        .offer_set_up(&handle, now.plus(SET_UP_LIFETIME))
-        .await?;
-    Ok(offered.won().then(|| {
-        shared
-            .public_url
-            .join(&format!("/setup/{}", handle.reveal().reveal()))
-    }))
+    let link = crate::admin::set_up_link(shared).await?;
+    Ok(link.map(|link| link.address))
 }
 
 /// A server that listens, before it serves.
@@ -332,7 +326,7 @@ pub(crate) async fn until_told(sender: tokio::sync::watch::Sender<bool>) -> Resu
 pub(crate) async fn run(settings: Settings, say: impl Fn(&str)) -> Result<(), ServeError> {
     let listen = settings.listen;
     for host in &settings.outbound_allow {
-        tracing::warn!(%host, "outgoing calls may reach this host although it may be private; use outbound_allow for development only");
+        tracing::warn!(%host, "outgoing calls may reach this host at any address, a private one included, and over plain http; use outbound_allow for development only");
     }
     let server = Server::open(settings).await?;
     if let Some(report) = &server.applied {

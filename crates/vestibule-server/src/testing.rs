@@ -2,14 +2,24 @@
 
 use crate::app;
 use crate::config;
-use crate::http::context::{Clock, Shared};
+use crate::http::context::{Clock, Shared, SystemChance, to_timestamp};
+use crate::jobs::Stop;
+use crate::mock_provider::behaviour::{Endpoint, Fault};
+use crate::mock_provider::{MockProvider, MockSettings, installation_provider, people};
 use crate::serve::{self, ServeError};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use parking_lot::Mutex;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use vestibule_core::jose::algorithm::Algorithm;
 
 /// A clock that stands until it is turned.
 struct TestClock(AtomicU64);
@@ -133,14 +143,177 @@ impl TestServer {
     }
 }
 
+/// How a mock provider of a test is.
+pub struct MockOptions {
+    /// Our client id there.
+    pub client_id: String,
+    /// Our secret there; `None` where whatever is presented will do.
+    pub client_secret: Option<String>,
+    /// The origins that it may send a browser back to.
+    pub redirect_origins: Vec<String>,
+    /// Whether a request that names a person is answered without the page.
+    pub auto: bool,
+    /// How long it takes where it is meant to be slow.
+    pub slow: Duration,
+    /// What it signs ID tokens with, for example `ES256`.
+    pub algorithm: &'static str,
+    /// Whether a refresh token works once and is replaced.
+    pub rotates_refresh_tokens: bool,
+}
+
+/// A request that a mock provider got.
+#[derive(Clone, Debug)]
+pub struct SeenRequest {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The fields of the query, then those of the form.
+    pub fields: Vec<(String, String)>,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
+impl SeenRequest {
+    fn of(parts: &Parts, body: &Bytes) -> Self {
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        let fields = [query, body]
+            .into_iter()
+            .flat_map(|encoded| url::form_urlencoded::parse(encoded).into_owned())
+            .collect();
+        Self {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            fields,
+            headers: parts.headers.clone(),
+        }
+    }
+
+    /// A field that was sent.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter().filter(|(known, _)| known == name);
+        fields.next().map(|(_, value)| value.as_str())
+    }
+}
+
+/// A mock provider on a port of this machine. It stops when it is dropped.
+pub struct MockServer {
+    provider: Arc<MockProvider>,
+    clock: Arc<Mutex<Arc<TestClock>>>,
+    seen: Arc<Mutex<Vec<SeenRequest>>>,
+    chance: SystemChance,
+    _stop: tokio::sync::watch::Sender<bool>,
+    _task: JoinSet<()>,
+}
+
+impl MockServer {
+    /// Starts a provider at this time, in seconds since the epoch.
+    pub async fn start(options: MockOptions, now: u64) -> Result<Self, String> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(|error| error.to_string())?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let provider = MockProvider::new(MockSettings {
+            issuer: format!("http://{address}"),
+            client_id: options.client_id,
+            client_secret: options.client_secret,
+            redirect_origins: options.redirect_origins,
+            people: people(),
+            auto: options.auto,
+            slow: options.slow,
+            algorithm: Algorithm::parse(options.algorithm).ok_or("no such algorithm")?,
+            rotates_refresh_tokens: options.rotates_refresh_tokens,
+        });
+        let provider = Arc::new(provider.map_err(|error| error.to_string())?);
+        let clock = Arc::new(Mutex::new(Arc::new(TestClock(AtomicU64::new(now * 1000)))));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (stop, stopped) = Stop::new();
+        let (its_clock, its_seen) = (Arc::clone(&clock), Arc::clone(&seen));
+        let mut task = JoinSet::new();
+        task.spawn(serve::mock_provider::serve(
+            listener,
+            Arc::clone(&provider),
+            move || to_timestamp(its_clock.lock().millis()),
+            move |parts, body| its_seen.lock().push(SeenRequest::of(parts, body)),
+            stopped,
+        ));
+        Ok(Self {
+            provider,
+            clock,
+            seen,
+            chance: SystemChance::new(),
+            _stop: stop,
+            _task: task,
+        })
+    }
+
+    /// Its issuer, `http://127.0.0.1:…`.
+    pub fn issuer(&self) -> &str {
+        self.provider.issuer()
+    }
+
+    /// The section of an installation file that registers it under this id.
+    pub fn installation_provider(&self, id: &str) -> String {
+        installation_provider(&self.provider, id)
+    }
+
+    /// Lives by the server's clock from now on.
+    pub fn follow(&self, server: &TestServer) {
+        *self.clock.lock() = Arc::clone(&server.clock);
+    }
+
+    /// Turns its clock forward, in seconds; that of the server too, if it follows one.
+    pub fn advance(&self, seconds: u64) {
+        let clock = Arc::clone(&self.clock.lock());
+        clock.0.fetch_add(seconds * 1000, Ordering::AcqRel);
+    }
+
+    /// Lets an endpoint (`discovery`, `jwks`, `token`, `userinfo`) misbehave for everybody (`slow`, `broken`, `html`, `huge`,
+    /// `private`, `invalid_grant`), or behave again (`None`).
+    pub fn misbehave(&self, endpoint: &str, fault: Option<&str>) -> Result<(), String> {
+        let endpoint = Endpoint::parse(endpoint).ok_or("no such endpoint")?;
+        let fault = match fault {
+            Some(name) => Some(Fault::parse(name).ok_or("no such fault")?),
+            None => None,
+        };
+        self.provider.set_fault(endpoint, fault);
+        Ok(())
+    }
+
+    /// Signs with a new key from now on; the old one is published no longer.
+    pub fn rotate_keys(&self) -> Result<(), String> {
+        self.provider
+            .rotate_keys()
+            .map_err(|error| error.to_string())
+    }
+
+    /// What came over the wire so far.
+    pub fn seen(&self) -> Vec<SeenRequest> {
+        self.seen.lock().clone()
+    }
+
+    /// Answers one request without the wire and without waiting, as a browser's visit; it is not among those seen.
+    pub async fn visit(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let now = to_timestamp(self.clock.lock().millis());
+        let answer = self.provider.respond(&parts, &body, now, &self.chance);
+        let (parts, body) = answer.response.into_parts();
+        let body = match body.collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(never) => match never {},
+        };
+        Response::from_parts(parts, body)
+    }
+}
+
 /// What a test's server logged, as JSON lines; logging goes here while the guard lives, on this thread.
 pub struct Captured {
-    lines: Arc<parking_lot::Mutex<Vec<u8>>>,
+    lines: Arc<Mutex<Vec<u8>>>,
     _guard: tracing::subscriber::DefaultGuard,
 }
 
 #[derive(Clone)]
-struct Writer(Arc<parking_lot::Mutex<Vec<u8>>>);
+struct Writer(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -155,7 +328,7 @@ impl std::io::Write for Writer {
 
 /// Captures what is logged on this thread from now on, requests included.
 pub fn capture_logs() -> Result<Captured, String> {
-    let lines = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let lines = Arc::new(Mutex::new(Vec::new()));
     let writer = Writer(Arc::clone(&lines));
     let subscriber =
         crate::logs::subscriber(crate::logs::Format::Json, "debug", move || writer.clone());

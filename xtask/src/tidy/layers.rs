@@ -31,6 +31,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("consent",   Layer::Feature),
     ("setup",     Layer::Feature),
     ("demo",      Layer::Feature),
+    ("mock_provider", Layer::Feature),
     ("account",   Layer::Feature),
     ("broker",    Layer::Feature),
     ("docs",      Layer::Feature),

@@ -30,6 +30,7 @@ fn site() -> DemoSite {
             password: "correct-horse".to_owned(),
             note: "Has a verified address.".to_owned(),
         }],
+        mock_provider: Some("http://127.0.0.1:8082".to_owned()),
     }
 }
 
@@ -168,12 +169,13 @@ fn no_script_or_style_stands_in_the_page() {
     assert!(!page.contains("<style"));
     assert!(!page.contains(" style="));
     assert!(!page.contains(" onclick="));
-    // Nothing is loaded from elsewhere: the only address in the page is the issuer's.
+    // Nothing is loaded from elsewhere: the addresses in the page are the issuer's and, as text, the mock provider's.
     let foreign = page
         .split("http")
         .skip(1)
         .filter(|rest| rest.starts_with(':') || rest.starts_with("s:"))
-        .filter(|rest| !rest.starts_with("://127.0.0.1:8080"));
+        .filter(|rest| !rest.starts_with("://127.0.0.1:8080"))
+        .filter(|rest| !rest.starts_with("://127.0.0.1:8082</code>"));
     assert_eq!(foreign.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
@@ -189,6 +191,7 @@ fn odd_names_stay_text() {
         issuer: EVIL.to_owned(),
         client_id: EVIL.to_owned(),
         people: vec![person],
+        mock_provider: Some(EVIL.to_owned()),
     };
     let (page, plain) = (text(get(&evil, "/")), text(get(&site(), "/")));
     for mark in ["<script", "<img", "\">", "'>"] {

@@ -1,14 +1,18 @@
 //! `vestibule demo`: from nothing to a signed-in person in one command.
 //!
-//! A throwaway folder, a tenant with people whose random passwords the demo site shows, and that site on an origin of its own. When
-//! it ends nothing is left behind.
+//! A throwaway folder, a tenant with people whose random passwords the demo site shows, that site on an origin of its own, and a
+//! mock provider on another. When it ends nothing is left behind.
 
-use super::{ServeError, Server, until_told};
+use super::{ServeError, Server, mock_provider, until_told};
 use crate::config;
 use crate::demo::{CALLBACK_PATH, CLIENT_NAME, DemoPerson, DemoSite, SCOPE, SIGNED_OUT_PATH};
+use crate::http::context::{Clock as _, SystemClock, to_timestamp};
 use crate::http::listener::{self, Limits};
 use crate::http::peer::TrustedProxies;
 use crate::jobs::Stop;
+use crate::mock_provider::{
+    MockProvider, MockSettings, installation_provider, people as mock_people,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::convert::Infallible;
@@ -19,11 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use vestibule_core::id::Chance;
+use vestibule_core::jose::algorithm::Algorithm;
 
 /// Random bytes of a demo password.
 const PASSWORD_BYTES: usize = 9;
 /// Connections of the demo site at a time.
 const CONNECTIONS_MAX: usize = 256;
+/// How long the mock provider takes where it is meant to be slow: longer than anybody should wait for a provider.
+const MOCK_SLOW: Duration = Duration::from_secs(40);
 
 /// A folder that goes when the demo ends.
 struct Throwaway(PathBuf);
@@ -54,11 +61,18 @@ pub(crate) async fn demo(listen: SocketAddr, say: impl Fn(&str)) -> Result<(), S
     let site_address = site_listener
         .local_addr()
         .map_err(|error| ServeError::Listen(listen, error))?;
+    let mock_listener =
+        free_listener(SocketAddr::new(listen.ip(), listen.port().wrapping_add(2))).await?;
+    let mock_address = mock_listener
+        .local_addr()
+        .map_err(|error| ServeError::Listen(listen, error))?;
     let variables = [
         ("VESTIBULE_LISTEN", listen.to_string()),
         ("VESTIBULE_PUBLIC_URL", format!("http://{listen}")),
         ("VESTIBULE_DATA", folder.0.display().to_string()),
         ("VESTIBULE_LOG_LEVEL", "warn".to_owned()),
+        // The one address inside that the demo's server may call: its own mock provider.
+        ("VESTIBULE_OUTBOUND_ALLOW", mock_address.to_string()),
     ];
     let variables = variables
         .into_iter()
@@ -66,9 +80,16 @@ pub(crate) async fn demo(listen: SocketAddr, say: impl Fn(&str)) -> Result<(), S
     let settings = config::resolve(None, variables, Path::new(&folder.0))
         .map_err(|error| ServeError::Other(error.to_string()))?;
     let server = Server::open(settings).await?;
+    let mock = mock(mock_address, &server, &chance)?;
     let client_id = format!("footsteps-{}", random(&chance, 6));
     let people = people(&chance);
-    let installation = installation(&client_id, site_address.port(), &people);
+    // A provider over plain http is one on this machine: elsewhere the demo does without.
+    let provider = mock_address
+        .ip()
+        .is_loopback()
+        .then(|| installation_provider(&mock, "mock"));
+    let mut installation = installation(&client_id, site_address.port(), &people);
+    installation.push_str(provider.as_deref().unwrap_or_default());
     crate::admin::apply_text(server.shared(), &installation)
         .await
         .map_err(|error| ServeError::Other(error.to_string()))?;
@@ -77,16 +98,46 @@ pub(crate) async fn demo(listen: SocketAddr, say: impl Fn(&str)) -> Result<(), S
         issuer: issuer.clone(),
         client_id,
         people,
+        mock_provider: provider.map(|_| mock.issuer().to_owned()),
     };
     say(&format!(
         "A demo of Vestibule is running. Nothing of it is kept when you stop it (Ctrl-C).\n\n\
          Open this link:\n\n    http://{site_address}/\n\n\
-         It is an app on a site of its own. The sign-in server that it uses is at {issuer}."
+         It is an app on a site of its own. The sign-in server that it uses is at {issuer}.\n\
+         A mock provider, where you can be anybody, is at {}.",
+        mock.issuer()
     ));
     let (sender, stop) = Stop::new();
     let site = serve_site(site_listener, site, stop.clone());
-    let (served, told, ()) = tokio::join!(server.serve(stop), until_told(sender), site);
+    let mock = mock_provider::serve(
+        mock_listener,
+        Arc::new(mock),
+        || to_timestamp(SystemClock.millis()),
+        |_, _| {},
+        stop.clone(),
+    );
+    let (served, told, (), ()) = tokio::join!(server.serve(stop), until_told(sender), site, mock);
     served.and(told)
+}
+
+/// The provider that people of the demo can sign in with: whoever they say they are.
+fn mock(
+    address: SocketAddr,
+    server: &Server,
+    chance: &dyn Chance,
+) -> Result<MockProvider, ServeError> {
+    MockProvider::new(MockSettings {
+        issuer: format!("http://{address}"),
+        client_id: "vestibule-demo".to_owned(),
+        client_secret: Some(random(chance, 18)),
+        redirect_origins: vec![server.shared().public_url.origin()],
+        people: mock_people(),
+        auto: false,
+        slow: MOCK_SLOW,
+        algorithm: Algorithm::ES256,
+        rotates_refresh_tokens: false,
+    })
+    .map_err(|error| ServeError::Other(error.to_string()))
 }
 
 fn random(chance: &dyn Chance, bytes: usize) -> String {

@@ -239,6 +239,34 @@ impl App {
         Some((format!("{base}/postgres"), name.to_owned()))
     }
 
+    /// The one number that a statement answers with, read beside the server.
+    pub(crate) async fn number(&self, statement: &str) -> i64 {
+        if let Some((_, url)) = self.settings.iter().find(|(name, _)| name == "DATABASE") {
+            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the driver of a test's own connection"
+            )]
+            let driver = tokio::spawn(connection);
+            let number = client.query_one(statement, &[]).await.unwrap().get(0);
+            drop(client);
+            driver.await.unwrap().unwrap();
+            return number;
+        }
+        let (_, folder) = self
+            .settings
+            .iter()
+            .find(|(name, _)| name == "DATA")
+            .unwrap();
+        let file = std::path::Path::new(folder).join("vestibule.db");
+        let connection = rusqlite::Connection::open(file).unwrap();
+        connection
+            .query_row(statement, [], |row| row.get(0))
+            .unwrap()
+    }
+
     /// Looks through the log and closes the server.
     pub(crate) async fn end(self) {
         // A masked parameter may say its name.
