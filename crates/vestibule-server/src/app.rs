@@ -2,6 +2,8 @@
 //!
 //! The tenant is decided first: by the host, then by `/t/{slug}`. The rest of the path is looked up in [`ROUTES`].
 
+use crate::broker::hosted;
+use crate::dialects::projects::{self, Endpoint};
 use crate::dialects::strict;
 use crate::http::configuration::TenantView;
 use crate::http::context::{Ctx, Shared, to_timestamp};
@@ -51,6 +53,7 @@ enum Route {
     StrictAuthorize,
     StrictToken,
     SignIn,
+    SignInWith,
     SignUp,
     Accounts,
     Consent,
@@ -168,6 +171,7 @@ const ROUTES: &[(&str, &[Method], Route, Reader)] = &[
         Route::SignIn,
         Person,
     ),
+    ("/sign-in/with/*", &[Method::GET], Route::SignInWith, Person),
     (
         "/sign-up",
         &[Method::GET, Method::POST],
@@ -199,6 +203,146 @@ const ROUTES: &[(&str, &[Method], Route, Reader)] = &[
         Person,
     ),
 ];
+
+/// What the paths of the project API start with.
+const PROJECT_BASES: [&str; 2] = ["/api/v1", "/api/latest"];
+
+/// Every URL of the project API (seed 001) below one of its bases. A `*` takes one segment.
+const PROJECT_ROUTES: &[(&str, &[Method], Endpoint)] = &[
+    (
+        "/auth/oauth/authorize/*",
+        &[Method::GET],
+        Endpoint::Authorize,
+    ),
+    (
+        "/auth/oauth/callback/*",
+        &[Method::GET, Method::POST],
+        Endpoint::Callback,
+    ),
+    ("/auth/oauth/token", &[Method::POST], Endpoint::Token),
+    (
+        "/auth/oauth/cross-domain/authorize",
+        &[Method::POST],
+        Endpoint::CrossDomain,
+    ),
+    (
+        "/auth/oauth/callback/apple/native",
+        &[Method::POST],
+        Endpoint::AppleNative,
+    ),
+    ("/projects/current", &[Method::GET], Endpoint::Project),
+    (
+        "/projects/*/.well-known/jwks.json",
+        &[Method::GET],
+        Endpoint::ProjectKeys,
+    ),
+    ("/users", &[Method::GET, Method::POST], Endpoint::Users),
+    (
+        "/users/*",
+        &[Method::GET, Method::PATCH, Method::DELETE],
+        Endpoint::User,
+    ),
+    (
+        "/auth/sessions",
+        &[Method::GET, Method::POST],
+        Endpoint::Sessions,
+    ),
+    (
+        "/auth/sessions/current",
+        &[Method::DELETE],
+        Endpoint::CurrentSession,
+    ),
+    (
+        "/auth/sessions/current/refresh",
+        &[Method::POST],
+        Endpoint::RefreshSession,
+    ),
+    ("/auth/sessions/*", &[Method::DELETE], Endpoint::Session),
+    (
+        "/connected-accounts/*",
+        &[Method::GET],
+        Endpoint::ConnectedAccounts,
+    ),
+    (
+        "/connected-accounts/*/*/access-token",
+        &[Method::POST],
+        Endpoint::AccountToken,
+    ),
+    (
+        "/connected-accounts/*/*/*/access-token",
+        &[Method::POST],
+        Endpoint::AccountToken,
+    ),
+    (
+        "/oauth-providers",
+        &[Method::GET, Method::POST],
+        Endpoint::LinkedProviders,
+    ),
+    (
+        "/oauth-providers/*/*",
+        &[Method::GET, Method::PATCH, Method::DELETE],
+        Endpoint::LinkedProvider,
+    ),
+    ("/auth/cli", &[Method::POST], Endpoint::CliStart),
+    ("/auth/cli/poll", &[Method::POST], Endpoint::CliPoll),
+    ("/auth/cli/complete", &[Method::POST], Endpoint::CliComplete),
+    (
+        "/auth/anonymous/sign-up",
+        &[Method::POST],
+        Endpoint::Anonymous,
+    ),
+    (
+        "/analytics/events/batch",
+        &[Method::POST],
+        Endpoint::Analytics,
+    ),
+];
+
+/// What a path below a base of the project API leads to.
+enum ProjectPath<'a> {
+    /// An endpoint, and the variable segments of the path.
+    Endpoint(Endpoint, Vec<&'a str>),
+    /// Endpoints for other methods: these.
+    Methods(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// What a path of the project API leads to. `None` for every other path.
+fn find_project<'a>(path: &'a str, method: &Method) -> Option<ProjectPath<'a>> {
+    let rest = PROJECT_BASES
+        .iter()
+        .find_map(|base| path.strip_prefix(base).filter(|rest| rest.starts_with('/')))?;
+    let mut allowed = Vec::new();
+    for (pattern, methods, endpoint) in PROJECT_ROUTES {
+        let Some(parts) = segments(pattern, rest) else {
+            continue;
+        };
+        if methods.contains(method) {
+            return Some(ProjectPath::Endpoint(*endpoint, parts));
+        }
+        allowed.extend_from_slice(methods);
+    }
+    Some(if allowed.is_empty() {
+        ProjectPath::Nothing
+    } else {
+        ProjectPath::Methods(list(&allowed))
+    })
+}
+
+/// The segments of a path that stand where a pattern has `*`, if the path fits.
+fn segments<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let mut found = Vec::new();
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(found),
+            (Some("*"), Some(segment)) if !segment.is_empty() => found.push(segment),
+            (Some(wanted), Some(given)) if wanted == given => {}
+            _ => return None,
+        }
+    }
+}
 
 /// A route and the last segment of its path.
 struct Found<'a> {
@@ -337,6 +481,11 @@ async fn serve(
         body: Bytes::new(),
     };
     let path = std::mem::take(&mut ctx.path);
+    if path.starts_with("/api/")
+        && let Some(found) = find_project(&path, &ctx.method)
+    {
+        return Box::pin(answer_app(ctx, body, found)).await;
+    }
     let Some(found) = find(&path) else {
         return reply::error_page(&ctx, StatusCode::NOT_FOUND, &words::NOT_FOUND, None);
     };
@@ -348,6 +497,32 @@ async fn serve(
         Err(_) => return too_large(&ctx, found.reader),
     }
     dispatch(ctx, &found).await
+}
+
+/// Answers an app of the project API.
+async fn answer_app(
+    mut ctx: Ctx,
+    body: impl Future<
+        Output = Result<http_body_util::Collected<Bytes>, Box<dyn std::error::Error + Send + Sync>>,
+    >,
+    found: ProjectPath<'_>,
+) -> Reply {
+    if ctx.method == Method::OPTIONS {
+        return projects::preflight();
+    }
+    if ctx.satellite {
+        return satellite_refusal(&ctx);
+    }
+    let (endpoint, parts) = match found {
+        ProjectPath::Endpoint(endpoint, parts) => (endpoint, parts),
+        ProjectPath::Methods(allowed) => return projects::nothing_there(&ctx, Some(&allowed)),
+        ProjectPath::Nothing => return projects::nothing_there(&ctx, None),
+    };
+    match body.await {
+        Ok(collected) => ctx.body = collected.to_bytes(),
+        Err(_) => return too_large(&ctx, Script),
+    }
+    projects::answer(ctx, endpoint, &parts).await
 }
 
 /// Why a request is for no tenant.
@@ -479,28 +654,33 @@ fn refused_early(ctx: &Ctx, found: &Found<'_>) -> Option<Reply> {
             found.route,
             Route::Home
                 | Route::SignIn
+                | Route::SignInWith
                 | Route::SignUp
                 | Route::Accounts
                 | Route::Consent
                 | Route::SignOut
                 | Route::SetUp
         );
-        let error = OAuthError::new(
-            ErrorCode::InvalidRequest,
-            "this operation is not allowed on a satellite domain",
-        );
         return Some(if oauth {
-            reply::refusal(
-                ctx,
-                StatusCode::FORBIDDEN,
-                &error,
-                "operation_not_allowed_on_satellite_domain",
-            )
+            satellite_refusal(ctx)
         } else {
             reply::error_page(ctx, StatusCode::FORBIDDEN, &words::SATELLITE_DOMAIN, None)
         });
     }
     None
+}
+
+fn satellite_refusal(ctx: &Ctx) -> Reply {
+    let error = OAuthError::new(
+        ErrorCode::InvalidRequest,
+        "this operation is not allowed on a satellite domain",
+    );
+    reply::refusal(
+        ctx,
+        StatusCode::FORBIDDEN,
+        &error,
+        "operation_not_allowed_on_satellite_domain",
+    )
 }
 
 fn list(methods: &[Method]) -> String {
@@ -584,6 +764,7 @@ async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
         Route::StrictAuthorize => Box::pin(strict::begin(ctx)).await,
         Route::SignIn if post => Box::pin(login::password::submit(ctx)).await,
         Route::SignIn => Box::pin(login::password::show(ctx)).await,
+        Route::SignInWith => Box::pin(hosted::begin(ctx, found.rest)).await,
         Route::SignUp if post => Box::pin(login::sign_up::submit(ctx)).await,
         Route::SignUp => Box::pin(login::sign_up::show(ctx)).await,
         Route::Accounts if post => Box::pin(login::accounts::submit(ctx)).await,

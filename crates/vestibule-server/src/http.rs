@@ -11,6 +11,7 @@ pub(crate) mod interaction;
 pub(crate) mod listener;
 pub(crate) mod new_password;
 pub(crate) mod peer;
+pub(crate) mod projects;
 pub(crate) mod reply;
 pub(crate) mod seal;
 pub(crate) mod session;

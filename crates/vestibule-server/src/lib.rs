@@ -5,6 +5,7 @@
 
 mod admin;
 mod app;
+mod broker;
 pub mod cli;
 mod config;
 mod consent;
@@ -14,6 +15,7 @@ mod http;
 mod jobs;
 mod login;
 mod logs;
+mod mock_provider;
 mod oauth;
 mod outbound;
 mod serve;

@@ -3,4 +3,5 @@
 pub(crate) mod accounts;
 pub(crate) mod home;
 pub(crate) mod password;
+mod sign_in_with;
 pub(crate) mod sign_up;

@@ -4,6 +4,7 @@
 //! What was read while a change happened is used once and not kept.
 
 use super::context::Shared;
+use super::projects::Project;
 use super::signing::{self, JWKS_MAX_AGE_SECONDS, SigningError};
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -82,6 +83,8 @@ pub(crate) struct TenantView {
     pub(crate) jwks: Prebuilt,
     /// Its metadata document.
     pub(crate) discovery: Prebuilt,
+    /// What its project API needs; read when it is first asked for.
+    pub(super) project: tokio::sync::OnceCell<Arc<Project>>,
     clients: Cache<String, Option<Arc<Client>>>,
     verified: Cache<[u8; 32], Arc<AccessToken>>,
 }
@@ -139,6 +142,8 @@ impl TenantView {
 pub(crate) struct Configuration {
     by_slug: Cache<String, Arc<TenantView>>,
     by_host: Cache<String, Option<(String, DomainKind)>>,
+    /// The slugs of tenants that were asked for by their ids, unknown ones among them.
+    by_id: Cache<TenantId, Option<String>>,
     /// Counts what was forgotten: a read that another thread's forgetting overtook is not kept.
     forgotten: AtomicU64,
     /// The version of the configuration that is known.
@@ -154,6 +159,7 @@ impl Configuration {
         Self {
             by_slug: Cache::new(TENANTS_KEPT_MAX),
             by_host: Cache::new(HOSTS_KEPT_MAX),
+            by_id: Cache::new(TENANTS_KEPT_MAX),
             forgotten: AtomicU64::new(0),
             version: AtomicI64::new(version),
             making: tokio::sync::Mutex::new(()),
@@ -167,6 +173,7 @@ impl Configuration {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_slug.retain(|_, view| view.tenant.id != tenant);
         self.by_host.clear();
+        self.by_id.clear();
     }
 
     /// Forgets everything.
@@ -175,6 +182,7 @@ impl Configuration {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_slug.clear();
         self.by_host.clear();
+        self.by_id.clear();
     }
 
     /// Keeps something that was read while `seen` things had been forgotten, unless more have been since.
@@ -207,6 +215,26 @@ impl Shared {
                 .insert(slug.to_owned(), Arc::clone(&view));
         });
         Ok(Some(view))
+    }
+
+    /// The tenant of an id.
+    pub(crate) async fn tenant_by_id(
+        &self,
+        id: TenantId,
+    ) -> Result<Option<Arc<TenantView>>, SigningError> {
+        let configuration = &self.configuration;
+        let slug = if let Some(known) = configuration.by_id.get(&id) {
+            known
+        } else {
+            let seen = configuration.forgotten.load(Ordering::Acquire);
+            let found = self.store.any_tenant(id).await?.map(|record| record.slug);
+            configuration.keep(seen, || configuration.by_id.insert(id, found.clone()));
+            found
+        };
+        match slug {
+            Some(slug) => self.tenant_by_slug(&slug).await,
+            None => Ok(None),
+        }
     }
 
     /// The slug of the tenant that answers on a host, and what the host is to it.
@@ -274,6 +302,7 @@ impl Shared {
             ),
             tenant,
             keys,
+            project: tokio::sync::OnceCell::new(),
             clients: Cache::new(CLIENTS_KEPT_MAX),
             verified: Cache::new(VERIFIED_KEPT_MAX),
         })

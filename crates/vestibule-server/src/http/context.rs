@@ -4,6 +4,7 @@ use super::configuration::{Configuration, TenantView};
 use super::peer::TrustedProxies;
 use super::seal::RootKey;
 use super::throttle::Throttle;
+use crate::outbound::http::OutboundHttp;
 use crate::outbound::password_hash::PasswordHasher;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
@@ -128,6 +129,8 @@ pub(crate) struct Shared {
     pub(crate) configuration: Configuration,
     /// Password hashing.
     pub(crate) hasher: PasswordHasher,
+    /// Calls to other servers.
+    pub(crate) outbound: OutboundHttp,
     /// Counters of failures.
     pub(crate) throttle: Throttle,
     /// The proxies whose word about addresses counts.

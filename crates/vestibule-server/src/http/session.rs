@@ -156,6 +156,18 @@ pub(crate) struct SignIn {
 /// Signs a person in who just proved who they are. A person who is signed in here already keeps the session and gets a new
 /// secret for it, so that what came of it stays while an old handle opens nothing (T34); somebody else is added beside the others.
 pub(crate) fn sign_in(ctx: &Ctx, people: &[Here], user_id: UserId) -> SignIn {
+    let unit = TenantUnit::new(ctx.tenant.tenant.id);
+    sign_in_by(ctx, people, user_id, vec![Amr::Password], unit)
+}
+
+/// The same by other means, written with other things.
+pub(crate) fn sign_in_by(
+    ctx: &Ctx,
+    people: &[Here],
+    user_id: UserId,
+    amr: Vec<Amr>,
+    unit: TenantUnit,
+) -> SignIn {
     let known = people.iter().find(|here| here.present.user.id == user_id);
     let handle = match known {
         Some(here) => Handle::renew(HandleKind::Session, *here.handle.id(), ctx.chance()),
@@ -166,11 +178,10 @@ pub(crate) fn sign_in(ctx: &Ctx, people: &[Here], user_id: UserId) -> SignIn {
         user_id,
         auth_time: ctx.now,
         acr: Acr::SingleFactor,
-        amr: vec![Amr::Password],
+        amr,
         used_at: ctx.now,
         expires_at: ctx.now.plus(ctx.tenant.tenant.policy.session_lifetime),
     };
-    let unit = TenantUnit::new(ctx.tenant.tenant.id);
     let mut unit = match known {
         Some(_) => unit.renew_session(&session, &handle.digest()),
         None => unit.insert_session(&session, &handle.digest()),

@@ -49,6 +49,10 @@ limits! {
     ClientSecret: 20, 15 * SECOND;
     /// New accounts from one network.
     SignUp: 20, MINUTE;
+    /// People who leave for a provider, from one network.
+    UpstreamDeparture: 120, SECOND;
+    /// Command lines that ask to sign in, from one network.
+    CliStart: 60, 10 * SECOND;
 }
 
 /// Try again after so many seconds, at least one; the value of a `Retry-After` header.

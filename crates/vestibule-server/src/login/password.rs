@@ -3,6 +3,7 @@
 //! Unknown people, disabled people and wrong passwords get the same answer after the same work (T42). Tries are counted before a
 //! password is looked at.
 
+use super::sign_in_with;
 use crate::http::context::Ctx;
 use crate::http::interaction::{self, Dialogue, spoke};
 use crate::http::peer::Network;
@@ -33,7 +34,13 @@ pub(crate) async fn show(ctx: &Ctx) -> Result<Reply, Failure> {
         Ok(dialogue) => dialogue,
         Err(reply) => return Ok(reply),
     };
-    render(ctx, dialogue.as_ref(), StatusCode::OK, None, None).await
+    // Why somebody came back from another site without being signed in.
+    let problem = ctx.query_params().ok();
+    let problem = problem
+        .as_ref()
+        .and_then(|params| params.get("problem"))
+        .and_then(words::upstream_problem);
+    render(ctx, dialogue.as_ref(), StatusCode::OK, problem, None).await
 }
 
 /// `POST /sign-in`.
@@ -265,13 +272,19 @@ async fn render(
     let (action, sign_up, accounts) = (link("/sign-in"), link("/sign-up"), link("/accounts"));
     let csrf = csrf::token(ctx, &browser, STEP);
     let client = dialogue.map(|(dialogue, _)| dialogue.client.as_ref());
+    let providers = sign_in_with::buttons(ctx, dialogue).await?;
     let page = SignIn {
         shell: reply::shell(ctx, client),
         action: &action,
         csrf: &csrf,
         identifier: typed.or(hinted).or(known).unwrap_or_default(),
         error,
-        notice: again.then_some(words::SIGN_IN_AGAIN),
+        notice: again.then_some(if providers.is_empty() {
+            words::SIGN_IN_AGAIN
+        } else {
+            words::SIGN_IN_AGAIN_SOMEHOW
+        }),
+        providers,
         sign_up_href: (ctx.tenant.tenant.policy.sign_up == SignUp::Open)
             .then_some(sign_up.as_str()),
         accounts_href: (dialogue.is_some() && !people.is_empty()).then_some(accounts.as_str()),

@@ -1,6 +1,7 @@
 //! `/sign-up`: name, address, password. The address is unverified until mail can prove it.
 
 use super::password::signed_in;
+use super::sign_in_with;
 use crate::http::context::Ctx;
 use crate::http::interaction::{self, Dialogue, spoke};
 use crate::http::peer::Network;
@@ -44,6 +45,7 @@ pub(crate) async fn show(ctx: &Ctx) -> Result<Reply, Failure> {
         &Params::default(),
         Remarks::default(),
     )
+    .await
 }
 
 /// `POST /sign-up`.
@@ -83,7 +85,7 @@ pub(crate) async fn submit(ctx: &Ctx) -> Result<Reply, Failure> {
             error: Some(words::throttled(wait.0)),
             ..Remarks::default()
         };
-        let mut reply = again(StatusCode::TOO_MANY_REQUESTS, remarks)?;
+        let mut reply = again(StatusCode::TOO_MANY_REQUESTS, remarks).await?;
         reply
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(wait.0));
@@ -99,13 +101,13 @@ pub(crate) async fn submit(ctx: &Ctx) -> Result<Reply, Failure> {
             )
             .await
         }
-        Ok(Err(remarks)) => again(StatusCode::UNPROCESSABLE_ENTITY, remarks),
+        Ok(Err(remarks)) => again(StatusCode::UNPROCESSABLE_ENTITY, remarks).await,
         Err(Failure::Hash(HashError::Busy)) => {
             let remarks = Remarks {
                 error: Some(words::busy()),
                 ..Remarks::default()
             };
-            let mut reply = again(StatusCode::SERVICE_UNAVAILABLE, remarks)?;
+            let mut reply = again(StatusCode::SERVICE_UNAVAILABLE, remarks).await?;
             reply
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
@@ -192,7 +194,7 @@ async fn create(ctx: &Ctx, form: &Params) -> Result<Result<UserId, Remarks>, Fai
     }))
 }
 
-fn render(
+async fn render(
     ctx: &Ctx,
     dialogue: Option<&(Dialogue, String)>,
     status: StatusCode,
@@ -230,6 +232,7 @@ fn render(
         errors: remarks.errors,
         password_length_min: PASSWORD_CHARACTERS_MIN,
         password_feedback: feedback,
+        providers: sign_in_with::buttons(ctx, dialogue).await?,
         sign_in_href: &sign_in,
     };
     let targets = dialogue

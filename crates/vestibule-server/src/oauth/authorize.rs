@@ -161,6 +161,7 @@ async fn finish(
             acr: session.acr,
             amr: session.amr.clone(),
             nonce: request.nonce.clone(),
+            outer: None,
         },
         expires_at: ctx.now.plus(client.policy.code_lifetime),
         stage: CodeStage::Issued,

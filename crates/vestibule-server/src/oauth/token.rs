@@ -92,6 +92,7 @@ async fn redeem_code(
             client_id: client.id.as_str().to_owned(),
             authorization: Authorization {
                 nonce: None,
+                outer: None,
                 ..found.code.authorization
             },
             ended_at: None,

@@ -6,7 +6,7 @@
 use askama::Template;
 
 use super::href::SafeHref;
-use super::parts::{AccountLine, FieldErrors, FormError, PasswordFeedback, Shell};
+use super::parts::{AccountLine, FieldErrors, FormError, PasswordFeedback, ProviderButton, Shell};
 use super::words::ErrorWords;
 
 /// Username and password.
@@ -25,6 +25,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) error: Option<FormError>,
     /// Why the person is asked, where it is not plain.
     pub(crate) notice: Option<&'a str>,
+    /// Other sites to sign in with.
+    pub(crate) providers: Vec<ProviderButton>,
     /// Where to make an account, if people may.
     pub(crate) sign_up_href: Option<&'a str>,
     /// Where to choose among the accounts of this browser, if there are any.
@@ -58,6 +60,8 @@ pub(crate) struct SignUp<'a> {
     pub(crate) password_length_min: usize,
     /// What is wrong with the password, if one was tried.
     pub(crate) password_feedback: Option<PasswordFeedback<'a>>,
+    /// Other sites to sign up with.
+    pub(crate) providers: Vec<ProviderButton>,
     /// Where people with an account go.
     pub(crate) sign_in_href: &'a str,
 }

@@ -97,6 +97,24 @@ pub(crate) fn initial(name: &str) -> String {
         .map_or_else(|| "·".to_owned(), |c| c.to_uppercase().collect())
 }
 
+/// A way to sign in that leads to another site.
+#[derive(Clone, Debug)]
+pub(crate) struct ProviderButton {
+    /// The provider's name in addresses: letters, digits, hyphens.
+    pub(crate) id: String,
+    /// Its name for people.
+    pub(crate) name: String,
+    /// Where the button leads.
+    pub(crate) href: String,
+}
+
+impl ProviderButton {
+    /// The letter that stands for the provider.
+    pub(crate) fn initial(&self) -> String {
+        initial(&self.name)
+    }
+}
+
 /// Who is signed in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccountLine<'a> {

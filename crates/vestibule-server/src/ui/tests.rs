@@ -12,7 +12,9 @@ use super::pages::{
     AccountChoice, ChooseAccount, Consent, ErrorPage, FormPost, Home, ScopeLine, Setup, SetupDone,
     SetupValues, SignIn, SignOutConfirm, SignUp, SignUpValues, SignedOut,
 };
-use super::parts::{AccountLine, ClientBrand, Field, FieldErrors, PasswordFeedback, Shell};
+use super::parts::{
+    AccountLine, ClientBrand, Field, FieldErrors, PasswordFeedback, ProviderButton, Shell,
+};
 use super::words;
 
 const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}\u{202e}";
@@ -98,6 +100,16 @@ fn field_errors() -> FieldErrors {
     errors
 }
 
+fn other_sites() -> Vec<ProviderButton> {
+    [("google", "Google"), ("github", "GitHub"), ("corp", LONG)]
+        .map(|(id, name)| ProviderButton {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            href: format!("/sign-in/with/{id}?request=r1"),
+        })
+        .to_vec()
+}
+
 const WEAK: PasswordFeedback<'_> = PasswordFeedback {
     score: 1,
     warning: Some("This is close to a very common password."),
@@ -113,6 +125,7 @@ impl SignIn<'_> {
             identifier: "",
             error: None,
             notice: None,
+            providers: Vec::new(),
             sign_up_href: Some("/sign-up?request=r1"),
             accounts_href: None,
         };
@@ -161,8 +174,29 @@ impl SignIn<'_> {
                 },
             ),
             (
+                "sign-in-with",
+                SignIn {
+                    providers: other_sites(),
+                    ..plain()
+                },
+            ),
+            (
+                "sign-in-with-refused",
+                SignIn {
+                    shell: shell(),
+                    providers: other_sites(),
+                    error: words::upstream_problem("address-in-use"),
+                    ..plain()
+                },
+            ),
+            (
                 "sign-in-evil",
                 SignIn {
+                    providers: vec![ProviderButton {
+                        id: "evil".to_owned(),
+                        name: EVIL.to_owned(),
+                        href: "//evil.example".to_owned(),
+                    }],
                     shell: with_evil_app(),
                     action: "//evil.example",
                     identifier: EVIL,
@@ -185,6 +219,7 @@ impl SignUp<'_> {
             errors: FieldErrors::default(),
             password_length_min: 10,
             password_feedback: None,
+            providers: Vec::new(),
             sign_in_href: "/sign-in?request=r1",
         };
         let values = SignUpValues {
@@ -194,6 +229,13 @@ impl SignUp<'_> {
         };
         vec![
             ("sign-up", plain()),
+            (
+                "sign-up-with",
+                SignUp {
+                    providers: other_sites(),
+                    ..plain()
+                },
+            ),
             (
                 "sign-up-wrong",
                 SignUp {

@@ -66,6 +66,20 @@ pub(crate) const FORM_REFUSED: ErrorWords = ErrorWords {
     advice: "Go back, load the page again, and send it once more.",
 };
 
+/// A provider's answer that belongs to nothing that was started here.
+pub(crate) const BROKEN_ANSWER: ErrorWords = ErrorWords {
+    title: "We did not expect this",
+    message: "The other site sent you back to us, but no sign-in with it was started here.",
+    advice: "Go back to the app and start again from there.",
+};
+
+/// A provider that cannot be asked.
+pub(crate) const PROVIDER_UNAVAILABLE: ErrorWords = ErrorWords {
+    title: "The other site does not answer",
+    message: "The app wants to sign you in with another site, which is slow or down at the moment.",
+    advice: "Go back to the app and try again in a minute, or use another way to sign in.",
+};
+
 /// The server has more to do than it can.
 pub(crate) const SERVER_BUSY: ErrorWords = ErrorWords {
     title: "We are very busy right now",
@@ -125,6 +139,9 @@ pub(crate) const SIGN_UP_CLOSED: ErrorWords = ErrorWords {
 /// A notice above the sign-in form: the app asked for a fresh sign-in.
 pub(crate) const SIGN_IN_AGAIN: &str = "Enter your password again to continue.";
 
+/// The same where a password is not the only way.
+pub(crate) const SIGN_IN_AGAIN_SOMEHOW: &str = "Sign in again to continue.";
+
 /// The same words for an unknown person and a wrong password.
 pub(crate) fn wrong_credentials() -> FormError {
     FormError {
@@ -153,6 +170,54 @@ pub(crate) fn throttled(wait_seconds: u64) -> FormError {
         )),
         fields: &[],
     }
+}
+
+/// Why a sign-in through a provider came to nothing, by the code in the sign-in page's address.
+pub(crate) fn upstream_problem(code: &str) -> Option<FormError> {
+    let (title, message) = match code {
+        "refused" => (
+            "You did not sign in there",
+            "The other site sent you back without signing you in. Try again, or use another way.",
+        ),
+        "unavailable" => (
+            "The other site does not answer",
+            "It is slow or down at the moment. Try again in a minute, or use another way.",
+        ),
+        "failed" => (
+            "We could not accept the other site's answer",
+            "Nothing was changed. Try again; if it happens again, use another way and tell the people who run this site.",
+        ),
+        "too-late" => (
+            "That took too long",
+            "For your safety, a sign-in on another site has to end within ten minutes. Start it again.",
+        ),
+        "not-offered" => (
+            "This way of signing in is not offered",
+            "Use another way to sign in.",
+        ),
+        "not-allowed" => (
+            "This account may not sign in",
+            "Ask the people who run this site why.",
+        ),
+        "no-account" => (
+            "There is no account for you here",
+            "New accounts are not open at the moment. Ask the people who run this site to invite you.",
+        ),
+        "address-in-use" => (
+            "There is an account with your address already",
+            "Sign in to it the way you did before; we cannot tell by the other site alone that it is yours.",
+        ),
+        "somebody-elses" => (
+            "That account is connected to somebody else",
+            "Sign in there with another account, or use another way.",
+        ),
+        _ => return None,
+    };
+    Some(FormError {
+        title: Cow::Borrowed(title),
+        message: Cow::Borrowed(message),
+        fields: &[],
+    })
 }
 
 /// The queue for checking passwords is full.

@@ -9,5 +9,8 @@
 
 mod support;
 
+mod broker;
+mod mock_provider;
 mod oauth;
 mod pages;
+mod projects;

@@ -8,6 +8,7 @@ mod hosts;
 mod logs;
 mod setup;
 mod sign_in;
+mod sign_in_with;
 mod sign_out;
 mod sign_up;
 

@@ -3,4 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod browser;
 pub(crate) mod installation;
+pub(crate) mod project;
+pub(crate) mod project_links;
 pub(crate) mod relying_party;
+pub(crate) mod upstream;

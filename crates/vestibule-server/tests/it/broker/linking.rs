@@ -1,0 +1,428 @@
+//! Whose person an upstream identity is, over the wire: in the project API and on the hosted pages alike.
+
+use crate::support::app::App;
+use crate::support::browser::Page;
+use crate::support::project::{CALLBACK, World, in_both_worlds, project_of};
+use crate::support::relying_party::decode;
+use crate::support::upstream::Upstream;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+in_both_worlds! {
+    t46_an_address_that_both_sides_verified_links,
+    t46_an_unverified_account_here_never_captures,
+    t46_an_unverified_address_there_never_captures,
+    t46_the_case_of_an_address_does_not_make_it_another,
+    t46_refuse_refuses_even_when_both_sides_verified,
+    t46_duplicates_are_new_people_without_the_address,
+    t46_a_second_upstream_identity_with_the_address_is_refused,
+    t33_a_link_waits_for_the_proof_of_its_code,
+    t46_a_link_that_somebody_was_quicker_with_is_refused,
+    somebody_without_an_address_signs_up_without_one,
+    nobody_signs_up_where_sign_up_is_closed_but_people_sign_in,
+    a_disabled_person_does_not_sign_in,
+    a_removed_person_signs_up_anew_with_the_same_identity,
+    a_provider_is_linked_to_who_asked,
+    t46_somebody_elses_identity_is_refused_by_name,
+    linking_again_renews_and_makes_nothing_new,
+    a_link_needs_a_token_that_stands,
+}
+
+fn error(page: &Page) -> (StatusCode, String, Value) {
+    let mut answer = page.answer();
+    let details = answer
+        .remove("details")
+        .map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+    (
+        page.status,
+        answer.remove("errorCode").unwrap_or_default(),
+        details,
+    )
+}
+
+fn subject(tokens: &Value) -> String {
+    decode(tokens["access_token"].as_str().unwrap()).1["sub"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+const IN_USE: &str = "CONTACT_CHANNEL_ALREADY_USED_FOR_AUTH_BY_SOMEONE_ELSE";
+
+fn in_use(email: &str, would_work: bool) -> (StatusCode, String, Value) {
+    let details = json!({ "type": "email", "contact_channel_value": email, "would_work_if_email_was_verified": would_work });
+    (StatusCode::TEMPORARY_REDIRECT, IN_USE.to_owned(), details)
+}
+
+async fn t46_an_address_that_both_sides_verified_links(world: &World<'_>) {
+    world.create_user("mary", "mary@example.org", true).await;
+    let before = world.rows().await;
+    let tokens = world.sign_in("mary").await;
+    assert_eq!(tokens["is_new_user"], false);
+    let after = world.rows().await;
+    assert_eq!(
+        (after["users"], after["accounts"]),
+        (before["users"], before["accounts"] + 1)
+    );
+    let claims = decode(tokens["access_token"].as_str().unwrap()).1;
+    assert_eq!(claims["email"], "mary@example.org");
+}
+
+async fn t46_an_unverified_account_here_never_captures(world: &World<'_>) {
+    // Somebody was here first, under the address of somebody else.
+    world
+        .create_user("attacker", "mary@example.org", false)
+        .await;
+    let before = world.rows().await;
+    assert_eq!(
+        error(&world.answer("mary", &[]).await),
+        in_use("mary@example.org", true)
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn t46_an_unverified_address_there_never_captures(world: &World<'_>) {
+    world.create_user("karl", "karl@example.org", true).await;
+    let before = world.rows().await;
+    assert_eq!(
+        error(&world.answer("karl", &[]).await),
+        in_use("karl@example.org", true)
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn t46_the_case_of_an_address_does_not_make_it_another(world: &World<'_>) {
+    world
+        .create_user("attacker", "MARY@Example.org", false)
+        .await;
+    let before = world.rows().await;
+    assert_eq!(
+        error(&world.answer("mary", &[]).await),
+        in_use("mary@example.org", true)
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn t46_refuse_refuses_even_when_both_sides_verified(world: &World<'_>) {
+    world.set_policy(json!({ "linking": "refuse" })).await;
+    world.create_user("mary", "mary@example.org", true).await;
+    let before = world.rows().await;
+    assert_eq!(
+        error(&world.answer("mary", &[]).await),
+        in_use("mary@example.org", false)
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn t46_duplicates_are_new_people_without_the_address(world: &World<'_>) {
+    world.set_policy(json!({ "linking": "duplicates" })).await;
+    world.create_user("mary", "mary@example.org", true).await;
+    let before = world.rows().await;
+    let tokens = world.sign_in("mary").await;
+    assert_eq!(tokens["is_new_user"], true);
+    assert_eq!(
+        decode(tokens["access_token"].as_str().unwrap()).1["email"],
+        Value::Null
+    );
+    assert_eq!(world.rows().await["users"], before["users"] + 1);
+}
+
+async fn t46_a_second_upstream_identity_with_the_address_is_refused(world: &World<'_>) {
+    let ada = world.sign_in("ada").await;
+    assert_eq!(ada["is_new_user"], true);
+    let before = world.rows().await;
+    // Mallory only claims the address; that the account is real does not help.
+    assert_eq!(
+        error(&world.answer("mallory", &[]).await),
+        in_use("ada@example.com", true)
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn somebody_without_an_address_signs_up_without_one(world: &World<'_>) {
+    let tokens = world.sign_in("emmy").await;
+    assert_eq!(tokens["is_new_user"], true);
+    let claims = decode(tokens["access_token"].as_str().unwrap()).1;
+    assert_eq!(
+        (&claims["email"], &claims["email_verified"]),
+        (&Value::Null, &json!(false))
+    );
+    assert_eq!(subject(&world.sign_in("emmy").await), subject(&tokens));
+}
+
+async fn nobody_signs_up_where_sign_up_is_closed_but_people_sign_in(world: &World<'_>) {
+    let mary = world.sign_in("mary").await;
+    world.set_policy(json!({ "sign_up": "closed" })).await;
+    let again = world.sign_in("mary").await;
+    assert_eq!(
+        (subject(&again), &again["is_new_user"]),
+        (subject(&mary), &json!(false))
+    );
+    let before = world.rows().await;
+    let refused = error(&world.answer("emmy", &[]).await);
+    assert_eq!(
+        refused,
+        (
+            StatusCode::TEMPORARY_REDIRECT,
+            "SIGN_UP_NOT_ENABLED".to_owned(),
+            json!({})
+        )
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn a_disabled_person_does_not_sign_in(world: &World<'_>) {
+    let mary = world.sign_in("mary").await;
+    let action = json!({ "action": "user_disable", "tenant": "default", "user": subject(&mary) });
+    world.app.server.perform(action).await.unwrap();
+    let before = world.rows().await;
+    let refused = error(&world.answer("mary", &[]).await);
+    assert_eq!(
+        (refused.0, refused.1.as_str()),
+        (StatusCode::TEMPORARY_REDIRECT, "SIGN_UP_REJECTED")
+    );
+    assert_eq!(world.rows().await, before);
+    // Their tokens are over too.
+    let refresh = world.refresh(mary["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(refresh.status, StatusCode::UNAUTHORIZED);
+}
+
+async fn a_removed_person_signs_up_anew_with_the_same_identity(world: &World<'_>) {
+    let mary = world.sign_in("mary").await;
+    let action = json!({ "action": "user_remove", "tenant": "default", "user": subject(&mary) });
+    world.app.server.perform(action).await.unwrap();
+    assert_eq!(world.rows().await["accounts"], 0);
+    let again = world.sign_in("mary").await;
+    assert_eq!(again["is_new_user"], true);
+    assert_ne!(subject(&again), subject(&mary));
+}
+
+/// The app links another provider identity to whom these tokens are of.
+async fn link(world: &World<'_>, tokens: &Value, who: &str) -> Page {
+    let token = tokens["access_token"].as_str().unwrap();
+    world
+        .answer(who, &[("type", "link"), ("token", token)])
+        .await
+}
+
+async fn a_provider_is_linked_to_who_asked(world: &World<'_>) {
+    let mary = world.sign_in("mary").await;
+    let before = world.rows().await;
+    let answer = link(world, &mary, "karl").await;
+    let tokens = world.redeem(&answer.answer()["code"]).await.json();
+    assert_eq!(
+        subject(&tokens),
+        subject(&mary),
+        "the person stays who they are"
+    );
+    assert_eq!(tokens["is_new_user"], false);
+    let after = world.rows().await;
+    assert_eq!(
+        (after["users"], after["accounts"]),
+        (before["users"], before["accounts"] + 1)
+    );
+    // One of a provider's identities signs in: the second one serves apps, and signs nobody in or up.
+    let refused = error(&world.answer("karl", &[]).await);
+    assert_eq!(refused.1, "OAUTH_PROVIDER_NOT_FOUND_OR_NOT_ENABLED");
+    assert_eq!(world.rows().await["users"], before["users"]);
+}
+
+/// Whoever was brought to the provider by somebody else's request signs in there, and nothing of theirs is linked to that somebody:
+/// the code is in their browser, the verifier is not.
+async fn t33_a_link_waits_for_the_proof_of_its_code(world: &World<'_>) {
+    let mallory = world.sign_in("mallory").await;
+    let before = world.rows().await;
+    let answer = link(world, &mallory, "mary").await;
+    let code = &answer.answer()["code"];
+    assert_eq!(world.rows().await["accounts"], before["accounts"]);
+    let refused = world
+        .token(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", &"x".repeat(43)),
+        ])
+        .await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        refused.header("x-stack-known-error"),
+        "INVALID_AUTHORIZATION_CODE"
+    );
+    assert_eq!(world.rows().await["accounts"], before["accounts"]);
+    // Mary is nobody's yet: she signs up with it.
+    assert_eq!(world.sign_in("mary").await["is_new_user"], true);
+}
+
+async fn t46_a_link_that_somebody_was_quicker_with_is_refused(world: &World<'_>) {
+    let emmy = world.sign_in("emmy").await;
+    let answer = link(world, &emmy, "mary").await;
+    world.sign_in("mary").await;
+    let before = world.rows().await;
+    let refused = world.redeem(&answer.answer()["code"]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(
+        refused.header("x-stack-known-error"),
+        "OAUTH_CONNECTION_ALREADY_CONNECTED_TO_ANOTHER_USER"
+    );
+    assert_eq!(world.rows().await, before, "nothing of it is written");
+}
+
+async fn t46_somebody_elses_identity_is_refused_by_name(world: &World<'_>) {
+    let (mary, _) = (world.sign_in("mary").await, world.sign_in("emmy").await);
+    let before = world.rows().await;
+    let answer = link(world, &mary, "emmy").await;
+    assert_eq!(answer.answer()["error"], "access_denied");
+    let refused = error(&answer);
+    assert_eq!(
+        refused,
+        (
+            StatusCode::TEMPORARY_REDIRECT,
+            "OAUTH_CONNECTION_ALREADY_CONNECTED_TO_ANOTHER_USER".to_owned(),
+            json!({})
+        )
+    );
+    assert_eq!(world.rows().await, before);
+}
+
+async fn linking_again_renews_and_makes_nothing_new(world: &World<'_>) {
+    let mary = world.sign_in("mary").await;
+    let before = world.rows().await;
+    let answer = link(world, &mary, "mary").await;
+    assert_eq!(
+        subject(&world.redeem(&answer.answer()["code"]).await.json()),
+        subject(&mary)
+    );
+    let after = world.rows().await;
+    assert_eq!(
+        (after["users"], after["accounts"]),
+        (before["users"], before["accounts"])
+    );
+}
+
+async fn a_link_needs_a_token_that_stands(world: &World<'_>) {
+    let mary = world.sign_in("mary").await;
+    let token = mary["access_token"].as_str().unwrap();
+    let id_token = crate::support::relying_party::RelyingParty::web()
+        .tokens(world.app, "ada")
+        .await;
+    let asked = async |token: &str| {
+        let url = World::authorize_url(&[("type", "link"), ("token", token)]);
+        let page = world
+            .browser()
+            .send(Method::GET, &url, &[("accept", "*/*")], "")
+            .await;
+        (page.status, page.header("x-stack-known-error").to_owned())
+    };
+    let unparsable = (
+        StatusCode::UNAUTHORIZED,
+        "UNPARSABLE_ACCESS_TOKEN".to_owned(),
+    );
+    let mut forged = token.to_owned();
+    forged.replace_range(forged.len() - 6.., "AAAAAA");
+    for bad in [
+        "x",
+        "a.b.c",
+        &forged,
+        id_token["access_token"].as_str().unwrap(),
+        id_token["id_token"].as_str().unwrap(),
+    ] {
+        assert_eq!(asked(bad).await, unparsable, "{bad}");
+    }
+    world.app.server.advance(10 * 60);
+    let expired = (StatusCode::UNAUTHORIZED, "ACCESS_TOKEN_EXPIRED".to_owned());
+    assert_eq!(asked(token).await, expired);
+    let fresh = world
+        .refresh(mary["refresh_token"].as_str().unwrap())
+        .await
+        .json();
+    let fresh = fresh["access_token"].as_str().unwrap();
+    assert_eq!(asked(fresh).await.0, StatusCode::TEMPORARY_REDIRECT);
+    // A token whose session is over is over.
+    let action = json!({ "action": "user_sign_out", "tenant": "default", "user": subject(&mary) });
+    world.app.server.perform(action).await.unwrap();
+    assert_eq!(asked(fresh).await, expired);
+    assert_eq!(world.rows().await["accounts"], 1);
+}
+
+/// Two providers at once: the test's own pair of worlds.
+async fn t05_one_provider_s_answer_is_not_another_s(settings: &[(String, String)]) {
+    let (google, corp) = (Upstream::start().await, Upstream::start().await);
+    let providers = format!(
+        "{}{}",
+        google.server.installation_provider("google"),
+        corp.server.installation_provider("corp")
+    );
+    World::run_with(
+        settings,
+        &project_of(&providers, ""),
+        &google,
+        async |world| {
+            corp.server.follow(&world.app.server);
+            let before = world.rows().await;
+            let mut browser = world.browser();
+            let location = world.leave(&mut browser, &[]).await;
+            let back = google.answer(&location, "mary").await;
+            // Google's answer at corp's callback, by GET and by POST.
+            let moved = back.replace("/callback/google", "/callback/corp");
+            for page in [
+                browser.send(Method::GET, &moved, &[], "").await,
+                browser
+                    .post(
+                        "/api/v1/auth/oauth/callback/corp",
+                        moved.split_once('?').unwrap().1,
+                    )
+                    .await,
+            ] {
+                assert_eq!(page.status, StatusCode::BAD_REQUEST);
+                assert!(
+                    page.body.contains("We did not expect this"),
+                    "{}",
+                    page.body
+                );
+            }
+            assert_eq!(
+                google.seen("/token").len() + corp.seen("/token").len(),
+                0,
+                "no code went anywhere"
+            );
+            assert_eq!(world.rows().await, before);
+            // The same person number at another provider is somebody else.
+            let mary = world.sign_in("mary").await;
+            let url = World::authorize_url(&[]).replace("/authorize/google", "/authorize/corp");
+            let mut browser = world.browser();
+            let location = browser
+                .send(Method::GET, &url, &[], "")
+                .await
+                .header("location")
+                .to_owned();
+            let answer = browser
+                .send(Method::GET, &corp.answer(&location, "mary").await, &[], "")
+                .await;
+            // Both sides verified the address, so it is linked to the same person, as an identity of its own.
+            let tokens = world.redeem(&answer.answer()["code"]).await.json();
+            assert_eq!(subject(&tokens), subject(&mary));
+            assert_eq!(world.rows().await["accounts"], before["accounts"] + 2);
+        },
+    )
+    .await;
+}
+
+mod two_providers {
+    use super::App;
+
+    #[tokio::test]
+    async fn t05_one_provider_s_answer_is_not_another_s_on_sqlite() {
+        App::sqlite_settings(async |settings| {
+            super::t05_one_provider_s_answer_is_not_another_s(settings).await;
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn t05_one_provider_s_answer_is_not_another_s_on_postgres() {
+        App::postgres_settings(async |settings| {
+            super::t05_one_provider_s_answer_is_not_another_s(settings).await;
+        })
+        .await;
+    }
+}

@@ -1,0 +1,13 @@
+//! The project API (seed 001), as its published SDKs speak to it.
+
+mod answers;
+mod apple;
+mod cli;
+mod connected_accounts;
+mod cross_domain;
+mod linked_providers;
+mod oauth;
+mod project;
+mod sessions;
+mod token;
+mod users;
