@@ -170,11 +170,11 @@ export async function stopWell({ child, ended, log }) {
 
 /**
  * Starts a server whose clients return to `callback`, and answers when it is ready. With `tls` it makes a certificate for
- * `localhost` and speaks https there. The answer can be killed and started again on the same records, and on PostgreSQL joined by
- * further processes on them.
+ * `localhost` and speaks https there; with `port` its address is known before. The answer can be killed and started again on the same
+ * records, and on PostgreSQL joined by further processes on them.
  */
-export async function startServer({ callback, file = installation(callback), flags = [], tls = false }) {
-  const port = await freePort();
+export async function startServer({ callback, file = installation(callback), flags = [], tls = false, port }) {
+  port ??= await freePort();
   const listen = `127.0.0.1:${port}`;
   const url = tls ? `https://localhost:${port}` : `http://${listen}`;
   const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -213,8 +213,8 @@ export async function startServer({ callback, file = installation(callback), fla
       tenant.slug,
       {
         issuer: tenant.slug === 'default' ? url : `${url}/t/${tenant.slug}`,
-        clients: Object.fromEntries(tenant.client.map((client) => [client.client_id, client])),
-        user: tenant.user[0],
+        clients: Object.fromEntries((tenant.client ?? []).map((client) => [client.client_id, client])),
+        user: tenant.user?.[0],
       },
     ]),
   );
