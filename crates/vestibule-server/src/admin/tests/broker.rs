@@ -544,7 +544,8 @@ async fn a_key_is_replaced_and_its_end_moved() {
         ["update api_key default/k key,expires_at"]
     );
     let record = installation.key("k").await.unwrap();
-    assert!(record.id != first.id && !record.digest.matches(&first.digest));
+    assert_ne!(record.id, first.id);
+    assert!(!record.digest.matches(&first.digest));
 
     let text = key(
         "ssk_two-0123456789012345",
