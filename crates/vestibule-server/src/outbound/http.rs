@@ -51,9 +51,11 @@ const CALLS_MAX: usize = 256;
 const CALLS_PER_HOST_MAX: usize = 64;
 /// Names that are looked up at a time.
 const LOOKUPS_MAX: usize = 32;
-/// Idle connections that are kept for one host and port, and for how long.
+/// Idle connections that are kept for one host and port.
 const IDLE_PER_HOST_MAX: usize = 16;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long an idle connection is kept: long enough for the calls of one sign-in. Servers close theirs after five seconds at the earliest
+/// (Node.js, Apache httpd), and a request that meets the closing is lost, since what may have been received is not sent again.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the answer is allowed to cost.
 #[derive(Clone, Copy, Debug)]
