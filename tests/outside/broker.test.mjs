@@ -277,7 +277,7 @@ function suite({ version, name }) {
     await person.leave();
   });
 
-  test('an address that one side has not verified makes nobody the owner of the other’s account', async () => {
+  test('T46 an address that one side has not verified makes nobody the owner of the other’s account', async () => {
     const inUse = 'CONTACT_CHANNEL_ALREADY_USED_FOR_AUTH_BY_SOMEONE_ELSE';
     const owner = await signedIn('owner');
     const impostor = await atHome();

@@ -150,7 +150,7 @@ describe('the buttons of providers', () => {
 
   const desk = { scripts: true, width: 1280, scheme: 'light' };
 
-  test('an address that both sides verified is one person, a claimed one is not', async () => {
+  test('T46 an address that both sides verified is one person, a claimed one is not', async () => {
     const verified = await open(desk);
     let request = await begin(verified);
     await press(verified, 'Google');
@@ -175,7 +175,7 @@ describe('the buttons of providers', () => {
     await claimed.close();
   });
 
-  test('the way back works once, and in the browser that began it only', async () => {
+  test('T33 the way back works once, and in the browser that began it only', async () => {
     const visit = await open({ ...desk, scripts: false });
     await begin(visit);
     await press(visit, 'Google');
