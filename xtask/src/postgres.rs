@@ -20,7 +20,7 @@ const STARTS_MAX: u32 = 3;
 
 const HOLD: &str = r#"
 set -eu
-data=$(mktemp -d "$1/vestibule-postgres.XXXXXX")
+data=$(mktemp -d -p "$1")
 trap 'rm -rf "$data"' EXIT
 trap '' INT
 "$2/initdb" --pgdata "$data/data" --username postgres --auth trust --encoding UTF8 --locale C --no-sync --no-instructions

@@ -22,14 +22,7 @@ pub(crate) async fn exchange(ctx: Ctx) -> Result<Reply, Failure> {
 /// A JSON body of texts, written as the form that it stands for; a member that stands twice stands twice in the form too. Anything
 /// else is left as it is, for the endpoint to refuse.
 fn with_form(mut ctx: Ctx) -> Ctx {
-    let kind = ctx.header(&header::CONTENT_TYPE).unwrap_or_default();
-    if !kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/json")
-    {
+    if !ctx.has_media_type("application/json") {
         return ctx;
     }
     let Ok(Members(members)) = serde_json::from_slice::<Members>(&ctx.body) else {

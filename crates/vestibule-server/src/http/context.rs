@@ -210,14 +210,19 @@ impl Ctx {
         Params::parse(self.query.as_deref().unwrap_or_default().as_bytes())
     }
 
+    /// Whether the body says that it is of this media type, whatever its parameters (RFC 9110, 8.3.1).
+    pub(crate) fn has_media_type(&self, media_type: &str) -> bool {
+        let said = self.header(&http::header::CONTENT_TYPE).unwrap_or_default();
+        let essence = said.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case(media_type)
+    }
+
     /// The parameters of the body, if it is a form.
     pub(crate) fn form(&self) -> Result<Params, FormError> {
         if self.body.is_empty() {
             return Ok(Params::default());
         }
-        let kind = self.header(&http::header::CONTENT_TYPE).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if !self.has_media_type("application/x-www-form-urlencoded") {
             return Err(FormError::NotAForm);
         }
         Params::parse(&self.body).map_err(FormError::Params)

@@ -6,7 +6,6 @@ use super::envelope;
 use crate::http::context::Ctx;
 use crate::http::reply::{Failure, Reply};
 use http::StatusCode;
-use http::header;
 use serde_json::{Map, Value};
 use vestibule_core::id::UserId;
 use vestibule_core::oauth::known_error::KnownError;
@@ -103,10 +102,8 @@ impl Fields {
         let refuse = |message: &str| KnownError::BodyParsingError {
             message: message.to_owned(),
         };
-        let kind = ctx.header(&header::CONTENT_TYPE).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
         let mut members = Map::new();
-        if kind.eq_ignore_ascii_case("application/json") {
+        if ctx.has_media_type("application/json") {
             match serde_json::from_slice(&ctx.body) {
                 Ok(Value::Object(object)) => members = object,
                 _ => return Err(refuse("The body must be a JSON object.")),

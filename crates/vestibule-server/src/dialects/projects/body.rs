@@ -1,7 +1,6 @@
 //! JSON bodies of the project API: members are taken one by one, and everything that is wrong is told at once.
 
 use crate::http::context::Ctx;
-use http::header;
 use serde_json::{Map, Value};
 use vestibule_core::oauth::known_error::KnownError;
 
@@ -56,9 +55,7 @@ impl Body {
         };
         let mut members = Map::new();
         if !ctx.body.is_empty() {
-            let kind = ctx.header(&header::CONTENT_TYPE).unwrap_or_default();
-            let kind = kind.split(';').next().unwrap_or_default().trim();
-            if !kind.eq_ignore_ascii_case("application/json") {
+            if !ctx.has_media_type("application/json") {
                 return Err(refuse(
                     "The body must be JSON: send it with the content type application/json.",
                 ));

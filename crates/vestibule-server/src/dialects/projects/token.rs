@@ -78,9 +78,7 @@ pub(super) fn body_params(ctx: &Ctx) -> Result<Params, KnownError> {
     let refuse = |message: &str| KnownError::BodyParsingError {
         message: message.to_owned(),
     };
-    let kind = ctx.header(&header::CONTENT_TYPE).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
+    if ctx.has_media_type("application/json") {
         let Ok(Value::Object(members)) = serde_json::from_slice(&ctx.body) else {
             return Err(refuse("The body must be a JSON object."));
         };
