@@ -79,6 +79,49 @@ pub(crate) fn refused(page: &Page, status: u16, error: &str) {
     }
 }
 
+/// 200, whatever is in it.
+#[track_caller]
+pub(crate) fn accepted(page: &Page) {
+    assert_eq!(page.status, 200, "{} {}", page.path, page.body);
+}
+
+/// An access token that does not count, or does no longer.
+#[track_caller]
+pub(crate) fn is_over(page: &Page) {
+    refused(page, 401, "invalid_token");
+}
+
+/// What introspection says of everything that is not active (RFC 7662, 2.2).
+#[track_caller]
+pub(crate) fn inactive(page: &Page) {
+    assert_eq!(
+        (
+            page.status.as_u16(),
+            page.header("content-type"),
+            page.header("cache-control"),
+            page.body.as_str()
+        ),
+        (200, "application/json", "no-store", "{\"active\":false}")
+    );
+}
+
+/// A code or refresh token that does not count. Which of its ways to fail it was, the client does not learn.
+#[track_caller]
+pub(crate) fn grant_refused(page: &Page) {
+    refused(page, 400, "invalid_grant");
+    assert_eq!(
+        text(&page.json(), "error_description"),
+        "the grant is invalid, expired, revoked, already used, or was issued to another client or redirect_uri"
+    );
+}
+
+/// The same, and what only our log says.
+#[track_caller]
+pub(crate) fn no_grant(app: &App, page: &Page, detail: &str) {
+    grant_refused(page);
+    assert_eq!(app.last_detail(), detail);
+}
+
 /// A refusal that the person is shown: a page, no redirect, no frame, nothing kept, nothing in the referrer.
 #[track_caller]
 pub(crate) fn shown(page: &Page, status: u16) {

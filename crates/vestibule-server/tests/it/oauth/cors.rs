@@ -3,7 +3,7 @@
 use super::checks::{post, text};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
-use crate::support::relying_party::{RelyingParty, VERIFIER};
+use crate::support::relying_party::RelyingParty;
 use http::Method;
 
 on_both_engines! {
@@ -140,12 +140,7 @@ async fn o21_13_t48_only_the_clients_own_origins_read_its_tokens(app: &App) {
         );
         assert_eq!(page.header("vary"), "origin");
     }
-    let good = [
-        ("grant_type", "authorization_code"),
-        ("code", code.as_str()),
-        ("redirect_uri", spa.redirect_uri),
-        ("code_verifier", VERIFIER),
-    ];
+    let good = spa.redemption(&code);
     let page = spa
         .post_with(app, "/oauth/token", &good, &[("origin", OWN)])
         .await;

@@ -1,6 +1,6 @@
 //! The metadata documents and the key set.
 
-use super::checks::{get, post, text, verified};
+use super::checks::{accepted, get, post, text, verified};
 use crate::support::app::{App, START, on_both_engines};
 use crate::support::browser::Browser;
 use crate::support::installation::{BASE, INSTALLATION};
@@ -169,7 +169,8 @@ async fn md_03_every_listed_endpoint_answers_and_every_working_one_is_listed(app
     );
     for algorithm in ["RS256", "ES256", "EdDSA", "PS256"] {
         assert!(listed("id_token_signing_alg_values_supported").contains(algorithm));
-        app.server.perform(json!({"action": "client_update", "tenant": "default", "client_id": "web", "set": {"id_token_signed_response_alg": algorithm}})).await.unwrap();
+        app.update_client("web", json!({"id_token_signed_response_alg": algorithm}))
+            .await;
         let tokens = RelyingParty::web().tokens(app, "ada").await;
         assert_eq!(text(&decode(text(&tokens, "id_token")).0, "alg"), algorithm);
         verified(app, BASE, text(&tokens, "id_token"), "web").await;
@@ -231,7 +232,7 @@ async fn md_05_a_client_without_a_method_uses_basic(app: &App) {
     );
     let machine = RelyingParty::machine("machine");
     let fields = [("grant_type", "client_credentials")];
-    assert_eq!(machine.post(app, "/oauth/token", &fields).await.status, 200);
+    accepted(&machine.post(app, "/oauth/token", &fields).await);
     let by_post = RelyingParty {
         auth: crate::support::relying_party::Auth::Post,
         ..machine
@@ -449,10 +450,7 @@ async fn oc_25_t64_a_key_is_published_before_it_signs_and_after_it_ceases_to(app
     );
     verified(app, BASE, text(&late, "access_token"), BASE).await;
     verified(app, BASE, text(&after, "access_token"), BASE).await;
-    assert_eq!(
-        web.userinfo(app, text(&late, "access_token")).await.status,
-        200
-    );
+    accepted(&web.userinfo(app, text(&late, "access_token")).await);
     // As long as the longest token lives, the old one stays; then it goes.
     app.server.advance(86_400);
     app.server.run_jobs().await.unwrap();

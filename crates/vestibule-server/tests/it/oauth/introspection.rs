@@ -1,6 +1,6 @@
 //! `/oauth/introspect` and `/oauth/token_info`.
 
-use super::checks::{post, refused, text};
+use super::checks::{inactive, post, refused, text};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::installation::BASE;
@@ -20,12 +20,8 @@ on_both_engines! {
     in_02_a_wrong_hint_changes_nothing,
 }
 
-const INACTIVE: &str = "{\"active\":false}";
-
 async fn ask(app: &App, caller: &RelyingParty, token: &str) -> Page {
-    let page = caller
-        .post(app, "/oauth/introspect", &[("token", token)])
-        .await;
+    let page = caller.introspect(app, token).await;
     assert_eq!(
         (
             page.status.as_u16(),
@@ -113,7 +109,7 @@ async fn in_01_the_caller_proves_itself_or_holds_a_token(app: &App) {
         );
     }
     // A token that is over opens nothing.
-    web.post(app, "/oauth/revoke", &[("token", token)]).await;
+    web.revoke(app, token).await;
     refused(
         &post(
             app,
@@ -146,21 +142,11 @@ async fn in_02_whatever_is_not_active_reads_exactly_the_same(app: &App) {
         "\u{202e}",
         "oat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     ] {
-        assert_eq!(
-            ask(app, &gateway, token).await.body,
-            INACTIVE,
-            "{token:.20}"
-        );
+        inactive(&gateway.introspect(app, token).await);
     }
-    assert_eq!(
-        ask(app, &web, text(&foreign, "access_token")).await.body,
-        INACTIVE
-    );
+    inactive(&web.introspect(app, text(&foreign, "access_token")).await);
     app.server.advance(600);
-    assert_eq!(
-        ask(app, &web, text(&own, "access_token")).await.body,
-        INACTIVE
-    );
+    inactive(&web.introspect(app, text(&own, "access_token")).await);
 }
 
 async fn in_03_a_token_is_active_only_while_everything_behind_it_stands(app: &App) {
@@ -176,50 +162,20 @@ async fn in_03_a_token_is_active_only_while_everything_behind_it_stands(app: &Ap
             true
         );
         app.server.advance(1);
-        assert_eq!(
-            ask(app, &auditor, text(&tokens, "access_token")).await.body,
-            INACTIVE
-        );
+        inactive(&auditor.introspect(app, text(&tokens, "access_token")).await);
         // Its revocation.
         let tokens = client.tokens(app, "ada").await;
-        client
-            .post(
-                app,
-                "/oauth/revoke",
-                &[("token", text(&tokens, "access_token"))],
-            )
-            .await;
-        assert_eq!(
-            ask(app, &auditor, text(&tokens, "access_token")).await.body,
-            INACTIVE
-        );
+        client.revoke(app, text(&tokens, "access_token")).await;
+        inactive(&auditor.introspect(app, text(&tokens, "access_token")).await);
         // Its family.
         let tokens = client.tokens(app, "ada").await;
-        client
-            .post(
-                app,
-                "/oauth/revoke",
-                &[("token", text(&tokens, "refresh_token"))],
-            )
-            .await;
-        assert_eq!(
-            ask(app, &auditor, text(&tokens, "access_token")).await.body,
-            INACTIVE
-        );
+        client.revoke(app, text(&tokens, "refresh_token")).await;
+        inactive(&auditor.introspect(app, text(&tokens, "access_token")).await);
         // Its person.
         let tokens = client.tokens(app, "bob").await;
-        app.server
-            .perform(json!({"action": "user_disable", "tenant": "default", "user": "bob"}))
-            .await
-            .unwrap();
-        assert_eq!(
-            ask(app, &auditor, text(&tokens, "access_token")).await.body,
-            INACTIVE
-        );
-        app.server
-            .perform(json!({"action": "user_enable", "tenant": "default", "user": "bob"}))
-            .await
-            .unwrap();
+        app.user("disable", "bob").await;
+        inactive(&auditor.introspect(app, text(&tokens, "access_token")).await);
+        app.user("enable", "bob").await;
         // Its client.
         let tokens = client.tokens(app, "bob").await;
         assert_eq!(
@@ -229,10 +185,7 @@ async fn in_03_a_token_is_active_only_while_everything_behind_it_stands(app: &Ap
             true
         );
         app.server.perform(json!({"action": "client_remove", "tenant": "default", "client_id": client.client_id})).await.unwrap();
-        assert_eq!(
-            ask(app, &auditor, text(&tokens, "access_token")).await.body,
-            INACTIVE
-        );
+        inactive(&auditor.introspect(app, text(&tokens, "access_token")).await);
     }
 }
 
@@ -246,10 +199,7 @@ async fn in_04_t21_a_caller_sees_only_what_is_meant_for_it(app: &App) {
     let own = web.tokens(app, "ada").await;
     let api = for_api(app, "reports.read").await;
     let both = for_api(app, "openid reports.read").await;
-    let alone = machine
-        .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-        .await
-        .json();
+    let alone = machine.for_itself(app).await.json();
     let opaque = RelyingParty::opaque().tokens(app, "ada").await;
     // Rows: tokens. Columns: web, gateway (a resource server of the API), machine, auditor (sees the tenant's), opaque.
     for (token, expected) in [
@@ -266,7 +216,7 @@ async fn in_04_t21_a_caller_sees_only_what_is_meant_for_it(app: &App) {
             let page = ask(app, caller, text(token, "access_token")).await;
             assert_eq!(page.json()["active"], active, "{}", caller.client_id);
             if !active {
-                assert_eq!(page.body, INACTIVE);
+                inactive(&page);
             }
         }
     }
@@ -279,7 +229,7 @@ async fn in_04_t21_a_caller_sees_only_what_is_meant_for_it(app: &App) {
         &format!("token={}", text(&own, "access_token")),
     )
     .await;
-    assert_eq!(page.body, INACTIVE);
+    inactive(&page);
 }
 
 async fn in_05_refresh_tokens_codes_and_id_tokens_are_not_introspectable(app: &App) {
@@ -293,7 +243,7 @@ async fn in_05_refresh_tokens_codes_and_id_tokens_are_not_introspectable(app: &A
             &code,
         ] {
             for caller in [&client, &auditor, &RelyingParty::machine("gateway")] {
-                assert_eq!(ask(app, caller, token).await.body, INACTIVE);
+                inactive(&caller.introspect(app, token).await);
             }
         }
     }
@@ -391,7 +341,7 @@ async fn in_03_an_active_answer_says_what_the_token_says(app: &App) {
         ("ada", "Bearer", BASE)
     );
     let alone = RelyingParty::machine("machine")
-        .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
+        .for_itself(app)
         .await
         .json();
     let answer = ask(
@@ -439,6 +389,6 @@ async fn in_02_a_wrong_hint_changes_nothing(app: &App) {
                 ],
             )
             .await;
-        assert_eq!(page.body, INACTIVE, "{hint}");
+        inactive(&page);
     }
 }

@@ -1,6 +1,6 @@
 //! `/oauth/revoke` and `/oauth/token/revoke`.
 
-use super::checks::{post, refused, text};
+use super::checks::{accepted, grant_refused, inactive, is_over, post, refused, text};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::relying_party::{Auth, RelyingParty};
@@ -28,10 +28,6 @@ fn done(page: &Page) {
         ),
         (200, "", "no-store")
     );
-}
-
-async fn revoke(app: &App, client: &RelyingParty, token: &str) -> Page {
-    client.post(app, "/oauth/revoke", &[("token", token)]).await
 }
 
 async fn rv_01_post_only_and_the_caller_proves_itself(app: &App) {
@@ -92,7 +88,7 @@ async fn rv_01_post_only_and_the_caller_proves_itself(app: &App) {
             "invalid_client",
         );
     }
-    assert_eq!(web.userinfo(app, token).await.status, 200);
+    accepted(&web.userinfo(app, token).await);
 }
 
 async fn rv_01_a_foreign_token_is_not_touched(app: &App) {
@@ -108,23 +104,11 @@ async fn rv_01_a_foreign_token_is_not_touched(app: &App) {
             RelyingParty::machine("auditor"),
             RelyingParty::machine("gateway"),
         ] {
-            done(&revoke(app, &thief, text(&tokens, "access_token")).await);
-            done(&revoke(app, &thief, text(&tokens, "refresh_token")).await);
+            done(&thief.revoke(app, text(&tokens, "access_token")).await);
+            done(&thief.revoke(app, text(&tokens, "refresh_token")).await);
         }
-        assert_eq!(
-            owner
-                .userinfo(app, text(&tokens, "access_token"))
-                .await
-                .status,
-            200
-        );
-        assert_eq!(
-            owner
-                .refresh(app, text(&tokens, "refresh_token"))
-                .await
-                .status,
-            200
-        );
+        accepted(&owner.userinfo(app, text(&tokens, "access_token")).await);
+        accepted(&owner.refresh(app, text(&tokens, "refresh_token")).await);
     }
 }
 
@@ -139,11 +123,11 @@ async fn rv_02_unknown_tokens_are_revoked_already_and_hints_are_only_hints(app: 
         "\u{202e}",
         "' OR 1=1 --",
     ] {
-        done(&revoke(app, &web, token).await);
+        done(&web.revoke(app, token).await);
     }
     let tokens = web.tokens(app, "ada").await;
     app.server.advance(601);
-    done(&revoke(app, &web, text(&tokens, "access_token")).await);
+    done(&web.revoke(app, text(&tokens, "access_token")).await);
     for (token, hint) in [
         ("access_token", "refresh_token"),
         ("refresh_token", "access_token"),
@@ -160,34 +144,21 @@ async fn rv_02_unknown_tokens_are_revoked_already_and_hints_are_only_hints(app: 
             )
             .await;
         done(&page);
-        refused(
-            &web.userinfo(app, text(&tokens, "access_token")).await,
-            401,
-            "invalid_token",
-        );
+        is_over(&web.userinfo(app, text(&tokens, "access_token")).await);
         // Twice is once.
-        done(&revoke(app, &web, text(&tokens, token)).await);
+        done(&web.revoke(app, text(&tokens, token)).await);
     }
 }
 
 async fn rv_02_what_is_no_access_or_refresh_token_is_an_unsupported_type(app: &App) {
     let web = RelyingParty::web();
     let tokens = web.tokens(app, "ada").await;
-    let page = revoke(app, &web, text(&tokens, "id_token")).await;
+    let page = web.revoke(app, text(&tokens, "id_token")).await;
     refused(&page, 400, "unsupported_token_type");
     let code = web.code(app, "ada").await;
-    refused(
-        &revoke(app, &web, &code).await,
-        400,
-        "unsupported_token_type",
-    );
-    assert_eq!(web.exchange(app, &code).await.status, 200);
-    assert_eq!(
-        web.userinfo(app, text(&tokens, "access_token"))
-            .await
-            .status,
-        200
-    );
+    refused(&web.revoke(app, &code).await, 400, "unsupported_token_type");
+    accepted(&web.exchange(app, &code).await);
+    accepted(&web.userinfo(app, text(&tokens, "access_token")).await);
 }
 
 async fn rv_03_a_refresh_token_takes_its_access_tokens_along(app: &App) {
@@ -207,34 +178,18 @@ async fn rv_03_a_refresh_token_takes_its_access_tokens_along(app: &App) {
             .get("refresh_token")
             .and_then(|token| token.as_str())
             .unwrap_or(text(&first, "refresh_token"));
-        done(&revoke(app, &client, last).await);
+        done(&client.revoke(app, last).await);
         for tokens in [&first, &second] {
-            refused(
-                &client.userinfo(app, text(tokens, "access_token")).await,
-                401,
-                "invalid_token",
-            );
+            is_over(&client.userinfo(app, text(tokens, "access_token")).await);
             assert_eq!(app.last_detail(), "its family has ended");
-            assert_eq!(
-                RelyingParty::machine("auditor")
-                    .post(
-                        app,
-                        "/oauth/introspect",
-                        &[("token", text(tokens, "access_token"))]
-                    )
-                    .await
-                    .body,
-                "{\"active\":false}"
+            inactive(
+                &RelyingParty::machine("auditor")
+                    .introspect(app, text(tokens, "access_token"))
+                    .await,
             );
         }
-        refused(&client.refresh(app, last).await, 400, "invalid_grant");
-        assert_eq!(
-            client
-                .userinfo(app, text(&others, "access_token"))
-                .await
-                .status,
-            200
-        );
+        grant_refused(&client.refresh(app, last).await);
+        accepted(&client.userinfo(app, text(&others, "access_token")).await);
     }
 }
 
@@ -246,48 +201,19 @@ async fn rv_03_an_access_token_ends_at_once_and_alone(app: &App) {
     ] {
         let tokens = client.tokens(app, "ada").await;
         // What was verified before is not remembered as good.
-        assert_eq!(
-            client
-                .userinfo(app, text(&tokens, "access_token"))
-                .await
-                .status,
-            200
-        );
-        done(&revoke(app, &client, text(&tokens, "access_token")).await);
-        refused(
-            &client.userinfo(app, text(&tokens, "access_token")).await,
-            401,
-            "invalid_token",
-        );
+        accepted(&client.userinfo(app, text(&tokens, "access_token")).await);
+        done(&client.revoke(app, text(&tokens, "access_token")).await);
+        is_over(&client.userinfo(app, text(&tokens, "access_token")).await);
         let next = client
             .refresh(app, text(&tokens, "refresh_token"))
             .await
             .json();
-        assert_eq!(
-            client
-                .userinfo(app, text(&next, "access_token"))
-                .await
-                .status,
-            200
-        );
+        accepted(&client.userinfo(app, text(&next, "access_token")).await);
     }
     let machine = RelyingParty::machine("machine");
-    let token = machine
-        .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-        .await
-        .json();
-    done(&revoke(app, &machine, text(&token, "access_token")).await);
-    assert_eq!(
-        machine
-            .post(
-                app,
-                "/oauth/introspect",
-                &[("token", text(&token, "access_token"))]
-            )
-            .await
-            .body,
-        "{\"active\":false}"
-    );
+    let token = machine.for_itself(app).await.json();
+    done(&machine.revoke(app, text(&token, "access_token")).await);
+    inactive(&machine.introspect(app, text(&token, "access_token")).await);
 }
 
 async fn rv_04_t22_a_storage_failure_is_503_and_the_token_lives(app: &App) {
@@ -332,19 +258,9 @@ async fn rv_04_t22_a_storage_failure_is_503_and_the_token_lives(app: &App) {
         503
     );
     app.with_database().await;
-    assert_eq!(
-        web.userinfo(app, text(&tokens, "access_token"))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        web.refresh(app, text(&tokens, "refresh_token"))
-            .await
-            .status,
-        200
-    );
-    done(&revoke(app, &web, text(&tokens, "refresh_token")).await);
+    accepted(&web.userinfo(app, text(&tokens, "access_token")).await);
+    accepted(&web.refresh(app, text(&tokens, "refresh_token")).await);
+    done(&web.revoke(app, text(&tokens, "refresh_token")).await);
     assert_eq!(
         web.userinfo(app, text(&tokens, "access_token"))
             .await
@@ -408,22 +324,10 @@ async fn t26_a_token_that_is_cut_revokes_nothing(app: &App) {
                 &token[4..],
                 &String::from_utf8(guessed).unwrap(),
             ] {
-                done(&revoke(app, &client, odd).await);
+                done(&client.revoke(app, odd).await);
             }
         }
-        assert_eq!(
-            client
-                .userinfo(app, text(&tokens, "access_token"))
-                .await
-                .status,
-            200
-        );
-        assert_eq!(
-            client
-                .refresh(app, text(&tokens, "refresh_token"))
-                .await
-                .status,
-            200
-        );
+        accepted(&client.userinfo(app, text(&tokens, "access_token")).await);
+        accepted(&client.refresh(app, text(&tokens, "refresh_token")).await);
     }
 }

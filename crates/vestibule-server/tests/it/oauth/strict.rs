@@ -1,6 +1,6 @@
 //! Seed 003: `/api/id/v1/auth/…`.
 
-use super::checks::{no_tokens, page_headers, refused, shown, text};
+use super::checks::{grant_refused, no_tokens, page_headers, refused, shown, text};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::installation::{BASE, PASSWORD};
@@ -77,13 +77,13 @@ async fn seed_003_the_whole_flow_with_302_and_its_siblings(app: &App) {
     let page = browser.allow(&page).await;
     let answer = page.answer();
     assert_eq!(answer["state"], "st4te-of-the-app");
-    let fields = [
-        ("grant_type", "authorization_code"),
-        ("code", answer["code"].as_str()),
-        ("redirect_uri", field.redirect_uri),
-        ("code_verifier", VERIFIER),
-    ];
-    let page = field.post(app, &format!("{HERE}/token"), &fields).await;
+    let page = field
+        .post(
+            app,
+            &format!("{HERE}/token"),
+            &field.redemption(&answer["code"]),
+        )
+        .await;
     assert_eq!(
         (page.status.as_u16(), page.header("cache-control")),
         (200, "no-store"),
@@ -299,11 +299,7 @@ async fn seed_003_the_token_endpoint_takes_json_too(app: &App) {
     let body = json!({"grant_type": "authorization_code", "client_id": "field", "code": code, "redirect_uri": "https://field.acme.test/cb", "code_verifier": VERIFIER});
     let mut wrong = body.clone();
     wrong["code_verifier"] = json!(CHALLENGE);
-    refused(
-        &json_post(app, &wrong.to_string()).await,
-        400,
-        "invalid_grant",
-    );
+    grant_refused(&json_post(app, &wrong.to_string()).await);
     // The standard endpoint takes forms only.
     let page = Browser::new(app)
         .send(

@@ -1,6 +1,8 @@
 //! Tenants beside one another, domains, and hosts that we were never told of.
 
-use super::checks::{get, post, refused, shown, text, verified};
+use super::checks::{
+    accepted, get, grant_refused, inactive, is_over, post, refused, shown, text, verified,
+};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::Browser;
 use crate::support::installation::{BASE, SECRET};
@@ -81,33 +83,11 @@ async fn t62_tokens_of_one_tenant_are_nothing_in_another(app: &App) {
     let opaque = RelyingParty::opaque().tokens(app, "ada").await;
     for (place, foreign) in [(&globex, &ours), (&globex, &opaque), (&web, &theirs)] {
         let token = text(foreign, "access_token");
-        refused(&place.userinfo(app, token).await, 401, "invalid_token");
+        is_over(&place.userinfo(app, token).await);
         assert_eq!(app.last_detail(), "not an access token of this issuer");
-        assert_eq!(
-            place
-                .post(app, "/oauth/introspect", &[("token", token)])
-                .await
-                .body,
-            "{\"active\":false}"
-        );
-        assert_eq!(
-            place
-                .post(app, "/oauth/revoke", &[("token", token)])
-                .await
-                .status,
-            200
-        );
-        assert_eq!(
-            place
-                .post(
-                    app,
-                    "/oauth/revoke",
-                    &[("token", text(foreign, "refresh_token"))]
-                )
-                .await
-                .status,
-            200
-        );
+        inactive(&place.introspect(app, token).await);
+        accepted(&place.revoke(app, token).await);
+        accepted(&place.revoke(app, text(foreign, "refresh_token")).await);
         let bearer = format!("Bearer {token}");
         refused(
             &post(
@@ -121,31 +101,13 @@ async fn t62_tokens_of_one_tenant_are_nothing_in_another(app: &App) {
             "invalid_token",
         );
     }
-    assert_eq!(
-        web.userinfo(app, text(&ours, "access_token")).await.status,
-        200
-    );
-    assert_eq!(
-        globex
-            .userinfo(app, text(&theirs, "access_token"))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        web.refresh(app, text(&ours, "refresh_token")).await.status,
-        200
-    );
-    assert_eq!(
-        RelyingParty::machine("auditor")
-            .post(
-                app,
-                "/oauth/introspect",
-                &[("token", text(&theirs, "access_token"))]
-            )
-            .await
-            .body,
-        "{\"active\":false}"
+    accepted(&web.userinfo(app, text(&ours, "access_token")).await);
+    accepted(&globex.userinfo(app, text(&theirs, "access_token")).await);
+    accepted(&web.refresh(app, text(&ours, "refresh_token")).await);
+    inactive(
+        &RelyingParty::machine("auditor")
+            .introspect(app, text(&theirs, "access_token"))
+            .await,
     );
 }
 
@@ -153,29 +115,15 @@ async fn t62_codes_and_refresh_tokens_of_one_tenant_are_nothing_in_another(app: 
     let (web, globex) = (RelyingParty::web(), RelyingParty::globex());
     let code = web.code(app, "ada").await;
     // The same client id is another client there.
-    refused(&globex.exchange(app, &code).await, 400, "invalid_grant");
+    grant_refused(&globex.exchange(app, &code).await);
     assert_eq!(app.last_detail(), "no such code");
     let tokens = web.exchange(app, &code).await.json();
     // A foreign replay ends nothing.
-    refused(&globex.exchange(app, &code).await, 400, "invalid_grant");
-    refused(
-        &globex.refresh(app, text(&tokens, "refresh_token")).await,
-        400,
-        "invalid_grant",
-    );
+    grant_refused(&globex.exchange(app, &code).await);
+    grant_refused(&globex.refresh(app, text(&tokens, "refresh_token")).await);
     assert_eq!(app.last_detail(), "no such refresh token");
-    assert_eq!(
-        web.userinfo(app, text(&tokens, "access_token"))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        web.refresh(app, text(&tokens, "refresh_token"))
-            .await
-            .status,
-        200
-    );
+    accepted(&web.userinfo(app, text(&tokens, "access_token")).await);
+    accepted(&web.refresh(app, text(&tokens, "refresh_token")).await);
 }
 
 async fn t62_clients_and_secrets_of_one_tenant_are_nothing_in_another(app: &App) {
@@ -267,13 +215,7 @@ async fn t62_clients_and_secrets_of_one_tenant_are_nothing_in_another(app: &App)
         .await;
     }
     assert_eq!(globex.post(app, "/oauth/token", &fields).await.status, 429);
-    assert_eq!(
-        RelyingParty::web()
-            .post(app, "/oauth/token", &fields)
-            .await
-            .status,
-        200
-    );
+    accepted(&RelyingParty::web().post(app, "/oauth/token", &fields).await);
 }
 
 async fn t62_a_session_or_a_dialogue_of_one_tenant_is_nothing_in_another(app: &App) {
@@ -322,10 +264,7 @@ async fn t62_a_hint_of_one_tenant_is_nothing_in_another(app: &App) {
     let (web, globex) = (RelyingParty::web(), RelyingParty::globex());
     let mut browser = Browser::new(app);
     let page = browser.authorize(&globex.request(&[]), "ada").await;
-    assert_eq!(
-        globex.exchange(app, &page.answer()["code"]).await.status,
-        200
-    );
+    accepted(&globex.exchange(app, &page.answer()["code"]).await);
     let ours = web.tokens(app, "ada").await;
     let hint = text(&ours, "id_token");
     let page = browser
@@ -499,12 +438,10 @@ async fn t30_a_removed_tenant_is_gone_with_all_that_was_its(app: &App) {
             .status,
         404
     );
-    refused(
+    is_over(
         &RelyingParty::web()
             .userinfo(app, text(&tokens, "access_token"))
             .await,
-        401,
-        "invalid_token",
     );
     assert_eq!(decode(text(&tokens, "access_token")).1["iss"], globex.base);
 }

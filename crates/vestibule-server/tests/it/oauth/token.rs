@@ -1,6 +1,9 @@
 //! `/oauth/token`: client authentication, codes, client credentials. Refresh tokens have a file of their own.
 
-use super::checks::{get, post, refused, text, together, verified, with_bearer};
+use super::checks::{
+    accepted, get, grant_refused, inactive, is_over, no_grant, post, refused, text, together,
+    verified, with_bearer,
+};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::installation::{BASE, SECRET};
@@ -43,8 +46,6 @@ on_both_engines! {
     a_code_of_somebody_disabled_or_signed_out_is_refused,
 }
 
-const INVALID_GRANT: &str = "the grant is invalid, expired, revoked, already used, or was issued to another client or redirect_uri";
-
 fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
@@ -56,15 +57,6 @@ fn encoded(text: &str) -> String {
 /// A client, what it sends, and the error that it gets.
 type Row<'a> = (&'a RelyingParty, &'a [(&'a str, &'a str)], &'a str);
 
-/// A refusal of a grant, with what only our log says.
-#[track_caller]
-fn no_grant(app: &App, page: &Page, detail: &str) {
-    refused(page, 400, "invalid_grant");
-    assert_eq!(text(&page.json(), "error_description"), INVALID_GRANT);
-    assert_eq!(app.last_detail(), detail);
-}
-
-#[expect(clippy::too_many_lines, reason = "one table")]
 async fn t13_o21_02_oc_23_md_05_only_the_registered_method_with_its_proof_passes(app: &App) {
     let grant = "grant_type=refresh_token&refresh_token=x";
     let secret = encoded(SECRET);
@@ -123,15 +115,7 @@ async fn t13_o21_02_oc_23_md_05_only_the_registered_method_with_its_proof_passes
             let page = post(app, "/oauth/token", &headers, body).await;
             if *method == registered {
                 // The proof holds: what is wrong now is the grant.
-                refused(
-                    &page,
-                    400,
-                    if ["opaque", "web", "web-post", "spa", "native"].contains(&id) {
-                        "invalid_grant"
-                    } else {
-                        "unauthorized_client"
-                    },
-                );
+                grant_refused(&page);
             } else {
                 refused(&page, 401, "invalid_client");
                 assert!(
@@ -250,7 +234,7 @@ async fn o21_08_oc_30_a_secret_in_the_address_is_refused_and_not_logged(app: &Ap
         }
     }
     // The same in the body: accepted.
-    assert_eq!(post_client.exchange(app, &code).await.status, 200);
+    accepted(&post_client.exchange(app, &code).await);
     // That no log line holds any of it is looked at when the test ends; here, that the verifier is not there either.
     assert!(!app.log().contains(VERIFIER));
 }
@@ -283,50 +267,35 @@ async fn o21_09_guessing_a_secret_is_slowed_down_for_the_guesser_alone(app: &App
     }
     assert!(refusals >= 15, "{refusals}");
     // The right secret from there waits too: otherwise the answer would tell the guesser.
-    assert_eq!(
-        web.post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-            .await
-            .status,
-        429
-    );
+    assert_eq!(web.for_itself(app).await.status, 429);
     for path in ["/oauth/introspect", "/oauth/revoke"] {
         assert_eq!(web.post(app, path, &[("token", "x")]).await.status, 429);
     }
-    assert_eq!(
-        RelyingParty::machine("machine")
-            .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-            .await
-            .status,
-        200
-    );
+    accepted(&RelyingParty::machine("machine").for_itself(app).await);
     app.server.advance(600);
-    assert_eq!(
-        web.post(
+    accepted(
+        &web.post(
             app,
             "/oauth/token",
             &[
                 ("grant_type", "client_credentials"),
-                ("scope", "reports.read")
-            ]
+                ("scope", "reports.read"),
+            ],
         )
-        .await
-        .status,
-        200
+        .await,
     );
 }
 
 async fn o21_10_basic_is_form_decoded_and_a_failure_has_a_challenge(app: &App) {
     let grant = "grant_type=client_credentials&scope=reports.read";
-    assert_eq!(
-        post(
+    accepted(
+        &post(
             app,
             "/oauth/token",
             &[("authorization", &basic("web", &encoded(SECRET)))],
-            grant
+            grant,
         )
-        .await
-        .status,
-        200
+        .await,
     );
     // Unencoded, `+` is a space and `%20` one too: not the secret.
     let raw = post(
@@ -365,19 +334,17 @@ async fn o21_10_basic_is_form_decoded_and_a_failure_has_a_challenge(app: &App) {
         401,
         "invalid_client",
     );
-    assert_eq!(
-        post(
+    accepted(
+        &post(
             app,
             "/oauth/token",
             &[(
                 "authorization",
-                &basic("web", &encoded(SECRET)).replace("Basic", "bAsIc")
+                &basic("web", &encoded(SECRET)).replace("Basic", "bAsIc"),
             )],
-            grant
+            grant,
         )
-        .await
-        .status,
-        200
+        .await,
     );
 }
 
@@ -451,12 +418,7 @@ async fn o21_13_post_only_forms_only_unknown_ignored(app: &App) {
 async fn t10_o21_13_a_repeated_parameter_is_refused(app: &App) {
     let web = RelyingParty::web();
     let code = web.code(app, "ada").await;
-    let good = [
-        ("grant_type", "authorization_code"),
-        ("code", code.as_str()),
-        ("redirect_uri", web.redirect_uri),
-        ("code_verifier", VERIFIER),
-    ];
+    let good = web.redemption(&code);
     for (name, value) in good {
         for second in [value, "", "other"] {
             let mut fields = good.to_vec();
@@ -491,7 +453,7 @@ async fn t10_o21_13_a_repeated_parameter_is_refused(app: &App) {
         );
     }
     // None of it used the code up.
-    assert_eq!(web.exchange(app, &code).await.status, 200);
+    accepted(&web.exchange(app, &code).await);
 }
 
 async fn o21_14_oc_12_bcp_13_a_success_is_bearer_json_that_nobody_keeps(app: &App) {
@@ -551,74 +513,21 @@ async fn o21_15_t67_every_error_is_registered_json_with_an_ascii_description(app
         RelyingParty::machine("machine"),
         RelyingParty::first_party(),
     );
+    #[rustfmt::skip]
     let table: &[Row<'_>] = &[
-        (
-            &web,
-            &[("grant_type", "authorization_code")],
-            "invalid_request",
-        ),
-        (&web, &[("grant_type", "refresh_token")], "invalid_request"),
-        (
-            &web,
-            &[("grant_type", "authorization_code"), ("code", "x")],
-            "invalid_grant",
-        ),
-        (
-            &web,
-            &[("grant_type", "refresh_token"), ("refresh_token", "x")],
-            "invalid_grant",
-        ),
-        (
-            &web,
-            &[("grant_type", "nope\"\u{202e}é\\")],
-            "unsupported_grant_type",
-        ),
-        (
-            &web,
-            &[("grant_type", "client_credentials"), ("scope", "nope")],
-            "invalid_scope",
-        ),
-        (
-            &web,
-            &[("grant_type", "client_credentials"), ("scope", "a\"b\\c é")],
-            "invalid_scope",
-        ),
-        (
-            &web,
-            &[
-                ("grant_type", "client_credentials"),
-                ("resource", "https://evil.example/"),
-            ],
-            "invalid_target",
-        ),
-        (
-            &web,
-            &[
-                ("grant_type", "client_credentials"),
-                ("resource", "not a uri"),
-            ],
-            "invalid_target",
-        ),
-        (
-            &machine,
-            &[("grant_type", "authorization_code"), ("code", "x")],
-            "unauthorized_client",
-        ),
-        (
-            &machine,
-            &[("grant_type", "refresh_token"), ("refresh_token", "x")],
-            "unauthorized_client",
-        ),
-        (
-            &first,
-            &[("grant_type", "client_credentials")],
-            "unauthorized_client",
-        ),
-        (
-            &first,
-            &[("grant_type", "refresh_token"), ("refresh_token", "x")],
-            "unauthorized_client",
-        ),
+        (&web,     &[("grant_type", "authorization_code")],                                          "invalid_request"),
+        (&web,     &[("grant_type", "refresh_token")],                                               "invalid_request"),
+        (&web,     &[("grant_type", "authorization_code"), ("code", "x")],                           "invalid_grant"),
+        (&web,     &[("grant_type", "refresh_token"), ("refresh_token", "x")],                       "invalid_grant"),
+        (&web,     &[("grant_type", "nope\"\u{202e}é\\")],                                          "unsupported_grant_type"),
+        (&web,     &[("grant_type", "client_credentials"), ("scope", "nope")],                       "invalid_scope"),
+        (&web,     &[("grant_type", "client_credentials"), ("scope", "a\"b\\c é")],                  "invalid_scope"),
+        (&web,     &[("grant_type", "client_credentials"), ("resource", "https://evil.example/")],   "invalid_target"),
+        (&web,     &[("grant_type", "client_credentials"), ("resource", "not a uri")],               "invalid_target"),
+        (&machine, &[("grant_type", "authorization_code"), ("code", "x")],                           "unauthorized_client"),
+        (&machine, &[("grant_type", "refresh_token"), ("refresh_token", "x")],                       "unauthorized_client"),
+        (&first,   &[("grant_type", "client_credentials")],                                          "unauthorized_client"),
+        (&first,   &[("grant_type", "refresh_token"), ("refresh_token", "x")],                       "unauthorized_client"),
     ];
     for (client, fields, error) in table {
         let page = client.post(app, "/oauth/token", fields).await;
@@ -636,7 +545,7 @@ async fn o21_18_a_code_lives_for_a_minute(app: &App) {
     let web = RelyingParty::web();
     let (late, in_time) = (web.code(app, "ada").await, web.code(app, "ada").await);
     app.server.advance(59);
-    assert_eq!(web.exchange(app, &in_time).await.status, 200);
+    accepted(&web.exchange(app, &in_time).await);
     app.server.advance(1);
     no_grant(app, &web.exchange(app, &late).await, "the code has expired");
     // Nobody may make it longer than ten minutes.
@@ -711,7 +620,7 @@ async fn o21_18_o21_25_t06_bcp_15_a_stolen_code_is_worth_nothing_and_stays_its_o
             .await,
         "the secret of the code is wrong",
     );
-    assert_eq!(web.exchange(app, &code).await.status, 200);
+    accepted(&web.exchange(app, &code).await);
 }
 
 async fn t08_o21_20_bcp_02_a_verifier_if_and_only_if_there_was_a_challenge(app: &App) {
@@ -741,7 +650,7 @@ async fn t08_o21_20_bcp_02_a_verifier_if_and_only_if_there_was_a_challenge(app: 
         };
         no_grant(app, &web.post(app, "/oauth/token", &fields).await, detail);
     }
-    assert_eq!(web.exchange(app, &code).await.status, 200);
+    accepted(&web.exchange(app, &code).await);
     let relaxed = RelyingParty::relaxed();
     let url = relaxed.request(&[("code_challenge", ""), ("code_challenge_method", "")]);
     let code = Browser::new(app).authorize(&url, "ada").await.answer()["code"].clone();
@@ -778,16 +687,8 @@ async fn t09_o21_21_of_fifty_redemptions_at_once_one_wins(app: &App) {
         }
         // Who lost had the right proof: a copy of the code is about, and what it produced ends.
         let tokens = won[0].json();
-        refused(
-            &web.userinfo(app, text(&tokens, "access_token")).await,
-            401,
-            "invalid_token",
-        );
-        refused(
-            &web.refresh(app, text(&tokens, "refresh_token")).await,
-            400,
-            "invalid_grant",
-        );
+        is_over(&web.userinfo(app, text(&tokens, "access_token")).await);
+        grant_refused(&web.refresh(app, text(&tokens, "refresh_token")).await);
     }
 }
 
@@ -799,13 +700,7 @@ async fn t09_o21_22_reuse_of_a_code_ends_what_it_produced(app: &App) {
     ] {
         let code = client.code(app, "ada").await;
         let tokens = client.exchange(app, &code).await.json();
-        assert_eq!(
-            client
-                .userinfo(app, text(&tokens, "access_token"))
-                .await
-                .status,
-            200
-        );
+        accepted(&client.userinfo(app, text(&tokens, "access_token")).await);
         // However late.
         app.server.advance(90);
         no_grant(
@@ -813,26 +708,12 @@ async fn t09_o21_22_reuse_of_a_code_ends_what_it_produced(app: &App) {
             &client.exchange(app, &code).await,
             "the code was used before: what it produced ends",
         );
-        refused(
-            &client.userinfo(app, text(&tokens, "access_token")).await,
-            401,
-            "invalid_token",
-        );
-        refused(
-            &client.refresh(app, text(&tokens, "refresh_token")).await,
-            400,
-            "invalid_grant",
-        );
+        is_over(&client.userinfo(app, text(&tokens, "access_token")).await);
+        grant_refused(&client.refresh(app, text(&tokens, "refresh_token")).await);
         // What another code of the same person produced stands.
         let others = client.tokens(app, "ada").await;
         client.exchange(app, &code).await;
-        assert_eq!(
-            client
-                .userinfo(app, text(&others, "access_token"))
-                .await
-                .status,
-            200
-        );
+        accepted(&client.userinfo(app, text(&others, "access_token")).await);
     }
 }
 
@@ -865,18 +746,8 @@ async fn o21_22_an_invalid_reuse_of_a_code_ends_nothing(app: &App) {
         401,
         "invalid_client",
     );
-    assert_eq!(
-        web.userinfo(app, text(&tokens, "access_token"))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        web.refresh(app, text(&tokens, "refresh_token"))
-            .await
-            .status,
-        200
-    );
+    accepted(&web.userinfo(app, text(&tokens, "access_token")).await);
+    accepted(&web.refresh(app, text(&tokens, "refresh_token")).await);
 }
 
 async fn o21_23_redirect_uri_is_compared_where_it_is_sent(app: &App) {
@@ -924,9 +795,7 @@ async fn o21_24_at_05_o21_32_client_credentials_are_for_confidential_clients_and
     app: &App,
 ) {
     let machine = RelyingParty::machine("machine");
-    let page = machine
-        .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-        .await;
+    let page = machine.for_itself(app).await;
     let tokens = page.json();
     let names: BTreeSet<&str> = tokens
         .as_object()
@@ -964,13 +833,7 @@ async fn o21_24_at_05_o21_32_client_credentials_are_for_confidential_clients_and
         RelyingParty::native(),
         RelyingParty::web_post(),
     ] {
-        refused(
-            &client
-                .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-                .await,
-            400,
-            "unauthorized_client",
-        );
+        refused(&client.for_itself(app).await, 400, "unauthorized_client");
     }
     let public = "[[tenant]]\nslug = \"default\"\n[[tenant.client]]\nclient_id = \"odd\"\ngrant_types = [\"client_credentials\"]\ntoken_endpoint_auth_method = \"none\"\n";
     assert!(
@@ -1203,9 +1066,7 @@ async fn at_04_bcp_07_without_resource_the_audience_is_our_own_and_a_resource_ne
     let audience = |page: &Page| decode(text(&page.json(), "access_token")).1["aud"].clone();
     let page = web.exchange(app, &web.code(app, "ada").await).await;
     assert_eq!(audience(&page), json!(BASE));
-    let page = RelyingParty::machine("gateway")
-        .post(app, "/oauth/token", &[("grant_type", "client_credentials")])
-        .await;
+    let page = RelyingParty::machine("gateway").for_itself(app).await;
     assert_eq!(audience(&page), json!(BASE));
     let url = format!("{}&resource=https://api.acme.test/", web.request(&[]));
     let page = Browser::new(app).authorize(&url, "ada").await;
@@ -1247,11 +1108,7 @@ async fn at_04_bcp_07_without_resource_the_audience_is_our_own_and_a_resource_ne
         "invalid_target",
     );
     // A token for an API opens nothing of ours.
-    refused(
-        &web.userinfo(app, text(&page.json(), "access_token")).await,
-        401,
-        "invalid_token",
-    );
+    is_over(&web.userinfo(app, text(&page.json(), "access_token")).await);
     assert_eq!(app.last_detail(), "meant for another audience");
 }
 
@@ -1288,35 +1145,17 @@ async fn t07_every_opaque_handle_is_refused_by_every_other_consumer(app: &App) {
     ];
     for (kind, handle) in &all {
         if *kind != "code" {
-            refused(&opaque.exchange(app, handle).await, 400, "invalid_grant");
-            refused(
-                &opaque.exchange(app, &swapped("oac_", handle)).await,
-                400,
-                "invalid_grant",
-            );
+            grant_refused(&opaque.exchange(app, handle).await);
+            grant_refused(&opaque.exchange(app, &swapped("oac_", handle)).await);
         }
         if *kind != "refresh" {
-            refused(&opaque.refresh(app, handle).await, 400, "invalid_grant");
-            refused(
-                &opaque.refresh(app, &swapped("ort_", handle)).await,
-                400,
-                "invalid_grant",
-            );
+            grant_refused(&opaque.refresh(app, handle).await);
+            grant_refused(&opaque.refresh(app, &swapped("ort_", handle)).await);
         }
         if *kind != "access" {
-            refused(&opaque.userinfo(app, handle).await, 401, "invalid_token");
-            refused(
-                &opaque.userinfo(app, &swapped("oat_", handle)).await,
-                401,
-                "invalid_token",
-            );
-            assert_eq!(
-                opaque
-                    .post(app, "/oauth/introspect", &[("token", handle)])
-                    .await
-                    .body,
-                "{\"active\":false}"
-            );
+            is_over(&opaque.userinfo(app, handle).await);
+            is_over(&opaque.userinfo(app, &swapped("oat_", handle)).await);
+            inactive(&opaque.introspect(app, handle).await);
         }
         if *kind != "session" {
             for value in [handle.clone(), swapped("ses_", handle)] {
@@ -1340,9 +1179,9 @@ async fn t07_every_opaque_handle_is_refused_by_every_other_consumer(app: &App) {
         }
     }
     // And each still serves where it belongs.
-    assert_eq!(opaque.userinfo(app, &access).await.status, 200);
-    assert_eq!(opaque.refresh(app, &refresh).await.status, 200);
-    assert_eq!(opaque.exchange(app, &unused).await.status, 200);
+    accepted(&opaque.userinfo(app, &access).await);
+    accepted(&opaque.refresh(app, &refresh).await);
+    accepted(&opaque.exchange(app, &unused).await);
 }
 
 async fn t18_a_token_request_cannot_widen_the_scope(app: &App) {
@@ -1448,7 +1287,7 @@ async fn t26_a_code_that_is_cut_extended_or_spelled_otherwise_is_refused(app: &A
             "not in the form of a code",
         );
     }
-    assert_eq!(web.exchange(app, &code).await.status, 200);
+    accepted(&web.exchange(app, &code).await);
 }
 
 async fn t11_t67_hostile_bodies_are_refused_and_never_a_5xx(app: &App) {
@@ -1507,10 +1346,7 @@ async fn a_code_of_somebody_disabled_or_signed_out_is_refused(app: &App) {
         "the person was disabled, signed out, or withdrew the grant",
     );
     let code = spa.code(app, "bob").await;
-    app.server
-        .perform(json!({"action": "user_disable", "tenant": "default", "user": "bob"}))
-        .await
-        .unwrap();
+    app.user("disable", "bob").await;
     no_grant(
         app,
         &spa.exchange(app, &code).await,

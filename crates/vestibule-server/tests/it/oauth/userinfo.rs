@@ -1,6 +1,8 @@
 //! `/oauth/userinfo`, and what our own endpoints accept as an access token.
 
-use super::checks::{compact, forgeries, get, post, refused, text, verified, with_bearer};
+use super::checks::{
+    accepted, compact, forgeries, get, is_over, post, refused, text, verified, with_bearer,
+};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::Browser;
 use crate::support::installation::{BASE, TENANT_ID};
@@ -105,11 +107,7 @@ async fn oc_13_t26_a_client_that_asked_for_it_gets_a_signed_answer(app: &App) {
     );
     assert_eq!(claims["sub"], decode(text(&tokens, "id_token")).1["sub"]);
     // It is no access token (T26), and no ID token that could be a hint.
-    refused(
-        &opaque.userinfo(app, &page.body).await,
-        401,
-        "invalid_token",
-    );
+    is_over(&opaque.userinfo(app, &page.body).await);
     let mut browser = Browser::new(app);
     browser.authorize(&opaque.request(&[]), "ada").await;
     let hinted = browser
@@ -388,7 +386,7 @@ async fn at_06_t26_only_an_access_token_of_ours_for_us_is_accepted(app: &App) {
         ("refresh token", text(&tokens, "refresh_token")),
         ("code", code.as_str()),
     ] {
-        refused(&web.userinfo(app, wrong).await, 401, "invalid_token");
+        is_over(&web.userinfo(app, wrong).await);
         assert_eq!(
             app.last_detail(),
             "not an access token of this issuer",
@@ -416,11 +414,7 @@ async fn at_06_t26_only_an_access_token_of_ours_for_us_is_accepted(app: &App) {
     let url = format!("{}&resource=https://api.acme.test/", api.request(&[]));
     let page = Browser::new(app).authorize(&url, "ada").await;
     let tokens = api.exchange(app, &page.answer()["code"]).await.json();
-    refused(
-        &api.userinfo(app, text(&tokens, "access_token")).await,
-        401,
-        "invalid_token",
-    );
+    is_over(&api.userinfo(app, text(&tokens, "access_token")).await);
     assert_eq!(app.last_detail(), "meant for another audience");
 }
 
@@ -454,7 +448,7 @@ async fn at_06_t23_t24_forged_tokens_are_refused(app: &App) {
             assert_eq!(page.status, 401, "{name}");
             refused(&page, 401, "invalid_token");
             let page = RelyingParty::machine("auditor")
-                .post(app, "/oauth/introspect", &[("token", token)])
+                .introspect(app, token)
                 .await;
             assert_eq!(
                 (page.status.as_u16(), page.body.as_str()),
@@ -466,7 +460,7 @@ async fn at_06_t23_t24_forged_tokens_are_refused(app: &App) {
                 .await;
             assert_eq!(page.json()["active"], json!(true), "{name}");
         }
-        assert_eq!(client.userinfo(app, good).await.status, 200);
+        accepted(&client.userinfo(app, good).await);
         let hints = forgeries(text(&tokens, "id_token"), &id_header, &id_claims, &jwk);
         for (name, hint) in hints
             .iter()
@@ -489,19 +483,9 @@ async fn at_06_a_token_ends_with_its_lifetime_and_not_before_its_time(app: &App)
     for client in [RelyingParty::web(), RelyingParty::opaque()] {
         let tokens = client.tokens(app, "ada").await;
         app.server.advance(599);
-        assert_eq!(
-            client
-                .userinfo(app, text(&tokens, "access_token"))
-                .await
-                .status,
-            200
-        );
+        accepted(&client.userinfo(app, text(&tokens, "access_token")).await);
         app.server.advance(1);
-        refused(
-            &client.userinfo(app, text(&tokens, "access_token")).await,
-            401,
-            "invalid_token",
-        );
+        is_over(&client.userinfo(app, text(&tokens, "access_token")).await);
         assert_eq!(app.last_detail(), "expired");
     }
 }
@@ -509,32 +493,17 @@ async fn at_06_a_token_ends_with_its_lifetime_and_not_before_its_time(app: &App)
 async fn t30_a_token_of_somebody_disabled_or_removed_is_refused_at_once(app: &App) {
     for client in [RelyingParty::web(), RelyingParty::opaque()] {
         let tokens = client.tokens(app, "bob").await;
-        for (action, status) in [("user_disable", 401), ("user_enable", 401)] {
-            app.server
-                .perform(json!({"action": action, "tenant": "default", "user": "bob"}))
-                .await
-                .unwrap();
-            assert_eq!(
-                client
-                    .userinfo(app, text(&tokens, "access_token"))
-                    .await
-                    .status,
-                status,
-                "{action}"
-            );
+        for action in ["disable", "enable"] {
+            app.user(action, "bob").await;
+            is_over(&client.userinfo(app, text(&tokens, "access_token")).await);
         }
     }
     let tokens = RelyingParty::web().tokens(app, "bob").await;
-    app.server
-        .perform(json!({"action": "user_remove", "tenant": "default", "user": "bob"}))
-        .await
-        .unwrap();
-    refused(
+    app.user("remove", "bob").await;
+    is_over(
         &RelyingParty::web()
             .userinfo(app, text(&tokens, "access_token"))
             .await,
-        401,
-        "invalid_token",
     );
     let tokens = RelyingParty::first_party().tokens(app, "ada").await;
     app.server
@@ -543,12 +512,10 @@ async fn t30_a_token_of_somebody_disabled_or_removed_is_refused_at_once(app: &Ap
         )
         .await
         .unwrap();
-    refused(
+    is_over(
         &RelyingParty::first_party()
             .userinfo(app, text(&tokens, "access_token"))
             .await,
-        401,
-        "invalid_token",
     );
 }
 
@@ -568,9 +535,9 @@ async fn t26_an_opaque_token_that_is_cut_or_spelled_otherwise_is_refused(app: &A
         &format!(" {token}"),
         &String::from_utf8(guessed).unwrap(),
     ] {
-        refused(&opaque.userinfo(app, odd).await, 401, "invalid_token");
+        is_over(&opaque.userinfo(app, odd).await);
     }
-    assert_eq!(opaque.userinfo(app, token).await.status, 200);
+    accepted(&opaque.userinfo(app, token).await);
 }
 
 async fn oc_14_other_methods_and_odd_headers_are_refused(app: &App) {

@@ -172,6 +172,18 @@ impl App {
         self.server.call(request).await
     }
 
+    /// Changes a client of the default tenant.
+    pub(crate) async fn update_client(&self, client_id: &str, set: serde_json::Value) {
+        let action = serde_json::json!({"action": "client_update", "tenant": "default", "client_id": client_id, "set": set});
+        self.server.perform(action).await.unwrap();
+    }
+
+    /// Disables, enables or removes a person of the default tenant.
+    pub(crate) async fn user(&self, action: &str, username: &str) {
+        let action = serde_json::json!({"action": format!("user_{action}"), "tenant": "default", "user": username});
+        self.server.perform(action).await.unwrap();
+    }
+
     /// Everything logged so far.
     pub(crate) fn log(&self) -> String {
         self.logs.text()

@@ -203,15 +203,36 @@ impl RelyingParty {
         )
     }
 
-    /// Redeems a code.
-    pub(crate) async fn exchange(&self, app: &App, code: &str) -> Page {
-        let fields = [
+    /// The fields that redeem a code.
+    pub(crate) fn redemption<'a>(&self, code: &'a str) -> [(&'static str, &'a str); 4] {
+        [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", self.redirect_uri),
             ("code_verifier", VERIFIER),
-        ];
-        self.post(app, "/oauth/token", &fields).await
+        ]
+    }
+
+    /// Redeems a code.
+    pub(crate) async fn exchange(&self, app: &App, code: &str) -> Page {
+        self.post(app, "/oauth/token", &self.redemption(code)).await
+    }
+
+    /// Asks for a token for itself.
+    pub(crate) async fn for_itself(&self, app: &App) -> Page {
+        self.post(app, "/oauth/token", &[("grant_type", "client_credentials")])
+            .await
+    }
+
+    /// Asks what a token is worth.
+    pub(crate) async fn introspect(&self, app: &App, token: &str) -> Page {
+        self.post(app, "/oauth/introspect", &[("token", token)])
+            .await
+    }
+
+    /// Takes a token back.
+    pub(crate) async fn revoke(&self, app: &App, token: &str) -> Page {
+        self.post(app, "/oauth/revoke", &[("token", token)]).await
     }
 
     /// Refreshes.
