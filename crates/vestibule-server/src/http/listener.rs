@@ -627,6 +627,15 @@ mod tests {
         }
     }
 
+    /// A server that does not wait long for a head.
+    async fn run_impatient() -> Running {
+        let limits = Limits {
+            header_timeout: SHORT,
+            ..limits()
+        };
+        run(limits, None).await
+    }
+
     impl Running {
         async fn connect(&self) -> TcpStream {
             TcpStream::connect(self.address).await.unwrap()
@@ -687,14 +696,7 @@ mod tests {
 
     #[tokio::test]
     async fn slow_and_silent_peers_are_cut_off() {
-        let server = run(
-            Limits {
-                header_timeout: SHORT,
-                ..limits()
-            },
-            None,
-        )
-        .await;
+        let server = run_impatient().await;
         let heads: &[&[u8]] = &[
             b"",
             b"G",
@@ -885,14 +887,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_request_is_not_smuggled_into_the_first() {
-        let server = run(
-            Limits {
-                header_timeout: SHORT,
-                ..limits()
-            },
-            None,
-        )
-        .await;
+        let server = run_impatient().await;
         let smuggled = "GET /peer HTTP/1.1\r\nHost: a\r\n\r\n";
         // head and body before the smuggled request; answers that may follow
         #[rustfmt::skip]
@@ -1015,14 +1010,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_http2_peer_that_answers_no_ping_is_cut_off() {
-        let server = run(
-            Limits {
-                header_timeout: SHORT,
-                ..limits()
-            },
-            None,
-        )
-        .await;
+        let server = run_impatient().await;
         let mut stream = server.connect().await;
         stream.write_all(&http2_get("/")).await.unwrap();
         assert_eq!(
