@@ -742,9 +742,10 @@ async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
     let (reference, reader, route) = (ctx.reference.clone(), found.reader, found.route);
     // The strict token endpoint takes the request to rewrite it; nothing is left of it to show a page with.
     if route == Route::StrictToken {
-        return Box::pin(strict::exchange(ctx))
+        let reply = Box::pin(strict::exchange(ctx))
             .await
             .unwrap_or_else(|failure| failed(&failure, &reference).to_json());
+        return varied_by_origin(reply);
     }
     let ctx = &ctx;
     let post = ctx.method == Method::POST;
@@ -776,15 +777,22 @@ async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
         Route::SetUp if post => Box::pin(setup::submit(ctx, found.rest)).await,
         Route::SetUp => Box::pin(setup::show(ctx, found.rest)).await,
     };
-    let mut reply = result.unwrap_or_else(|failure| match (failed(&failure, &reference), reader) {
+    let reply = result.unwrap_or_else(|failure| match (failed(&failure, &reference), reader) {
         (failure, Person) => failure.to_page(ctx),
         (failure, Program | Script) => failure.to_json(),
     });
     if reader == Script {
+        varied_by_origin(reply)
+    } else {
         reply
-            .headers_mut()
-            .append(header::VARY, HeaderValue::from_static("origin"));
     }
+}
+
+/// An answer whose readers depend on the origin says so, to caches too (Fetch, CORS protocol and HTTP caches).
+fn varied_by_origin(mut reply: Reply) -> Reply {
+    reply
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("origin"));
     reply
 }
 

@@ -13,6 +13,7 @@ on_both_engines! {
     oc_15_user_info_is_readable_wherever_the_token_is,
     t48_no_answer_allows_credentials,
     md_01_documents_are_readable_everywhere,
+    seed_003_t48_the_strict_token_endpoint_answers_the_same_origins,
 }
 
 const OWN: &str = "https://spa.acme.test";
@@ -272,4 +273,42 @@ async fn md_01_documents_are_readable_everywhere(app: &App) {
             (200, "*")
         );
     }
+}
+
+async fn seed_003_t48_the_strict_token_endpoint_answers_the_same_origins(app: &App) {
+    let spa = RelyingParty::spa();
+    let code = spa.code(app, "ada").await;
+    let json = format!(
+        "{{\"grant_type\":\"refresh_token\",\"client_id\":\"spa\",\"refresh_token\":\"{code}\"}}"
+    );
+    for (origin, allowed) in [(OWN, OWN), ("https://evil.example", ""), ("null", "")] {
+        let headers = [("origin", origin), ("content-type", "application/json")];
+        let page = Browser::new(app)
+            .send(Method::POST, "/api/id/v1/auth/token", &headers, &json)
+            .await;
+        assert_eq!(
+            (
+                page.status.as_u16(),
+                page.header("access-control-allow-origin"),
+                page.header("vary")
+            ),
+            (400, allowed, "origin")
+        );
+    }
+    let page = spa
+        .post_with(
+            app,
+            "/api/id/v1/auth/token",
+            &spa.redemption(&code),
+            &[("origin", OWN)],
+        )
+        .await;
+    assert_eq!(
+        (
+            page.status.as_u16(),
+            page.header("access-control-allow-origin"),
+            page.header("vary")
+        ),
+        (200, OWN, "origin")
+    );
 }
