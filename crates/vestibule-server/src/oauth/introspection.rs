@@ -11,6 +11,7 @@ use vestibule_core::oauth::client_auth::{AuthenticatedClient, FAILED};
 use vestibule_core::oauth::error::{ErrorCode, OAuthError};
 use vestibule_core::oauth::introspection::{Caller, Introspection, may_see};
 use vestibule_core::oauth::params::Params;
+use vestibule_core::oauth::scope::ScopeSet;
 
 /// `POST /oauth/introspect` and `/oauth/token_info`.
 pub(crate) async fn introspect(ctx: &Ctx) -> Result<Reply, Failure> {
@@ -47,6 +48,12 @@ pub(crate) async fn introspect(ctx: &Ctx) -> Result<Reply, Failure> {
     if !may_see(asker.caller(), &token) {
         return Ok(inactive("not the caller's business"));
     }
+    if params
+        .get("scope")
+        .is_some_and(|scope| !has_all(&token.scope, scope))
+    {
+        return Ok(inactive("it lacks a scope that was asked about"));
+    }
     let Ok(stands) = bearer::check(ctx, token).await? else {
         return Ok(inactive("it does not stand"));
     };
@@ -58,6 +65,11 @@ pub(crate) async fn introspect(ctx: &Ctx) -> Result<Reply, Failure> {
             &ctx.tenant.tenant.issuer,
         ),
     ))
+}
+
+/// Seed 002's clients may name scopes that the token must have; what is no list of scopes, no token has.
+fn has_all(scope: &ScopeSet, asked: &str) -> bool {
+    ScopeSet::parse(asked).is_ok_and(|asked| asked.first_outside(scope).is_none())
 }
 
 /// Who asks.

@@ -18,6 +18,7 @@ on_both_engines! {
     in_06_post_only_and_nothing_is_kept,
     in_03_an_active_answer_says_what_the_token_says,
     in_02_a_wrong_hint_changes_nothing,
+    seed_002_in_02_a_token_without_the_scope_that_is_asked_about_is_inactive,
 }
 
 async fn ask(app: &App, caller: &RelyingParty, token: &str) -> Page {
@@ -390,5 +391,35 @@ async fn in_02_a_wrong_hint_changes_nothing(app: &App) {
             )
             .await;
         inactive(&page);
+    }
+}
+
+async fn seed_002_in_02_a_token_without_the_scope_that_is_asked_about_is_inactive(app: &App) {
+    let web = RelyingParty::web();
+    let tokens = web.tokens(app, "ada").await;
+    let token = text(&tokens, "access_token");
+    for path in ["/oauth/introspect", "/oauth/token_info"] {
+        for (scope, active) in [
+            ("", true),
+            ("openid", true),
+            ("email openid", true),
+            (web.scope, true),
+            ("reports.read", false),
+            ("openid reports.read", false),
+            ("Openid", false),
+            ("openid  email", false),
+            ("\"", false),
+        ] {
+            let page = web
+                .post(app, path, &[("token", token), ("scope", scope)])
+                .await;
+            if active {
+                assert_eq!(page.json()["scope"], web.scope, "{scope}");
+            } else {
+                inactive(&page);
+            }
+        }
+        let fields = [("token", token), ("scope", "openid"), ("scope", "openid")];
+        refused(&web.post(app, path, &fields).await, 400, "invalid_request");
     }
 }
