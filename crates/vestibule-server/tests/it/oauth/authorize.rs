@@ -45,6 +45,11 @@ on_both_engines! {
     o21_32_bcp_22_an_authorized_request_cannot_choose_its_subject,
     bcp_12_the_answer_itself_is_not_kept_and_sends_no_referrer,
     o21_12_no_cors_on_the_authorization_endpoint,
+    seed_002_o21_19_state_is_required_as_the_clients_policy_says,
+    bcp_07_a_resource_is_one_of_the_clients_own,
+    o21_44_a_client_without_the_grant_is_told_at_its_address,
+    oc_04_the_clients_own_max_age_holds_where_the_request_has_none,
+    t60_o21_19_the_longest_request_arrives_whole_and_a_longer_one_goes_back,
 }
 
 /// A browser that is signed in and has allowed this client.
@@ -1457,6 +1462,11 @@ async fn o21_06_a_request_that_only_a_script_can_send_is_told_so(app: &App) {
             .await;
         refused(&page, 400, "invalid_request");
         assert!(page.body.contains("this endpoint is for browsers"));
+        // Seed 002's name for it.
+        assert_eq!(
+            page.json()["errors"][0]["code"],
+            "oauth_authorize_request_error"
+        );
     }
 }
 
@@ -1557,6 +1567,130 @@ async fn o21_12_no_cors_on_the_authorization_endpoint(app: &App) {
                 .all(|name| !name.as_str().starts_with("access-control")),
             "{:?}",
             page.headers
+        );
+    }
+}
+
+async fn seed_002_o21_19_state_is_required_as_the_clients_policy_says(app: &App) {
+    let relaxed = RelyingParty::relaxed();
+    // The policy, whether PKCE is used, what is sent, and what is wrong with it.
+    #[rustfmt::skip]
+    let table: &[(&str, u8, bool, &str, &str)] = &[
+        ("unless_pkce", 8, true,  "",         ""),
+        ("unless_pkce", 8, true,  "1234567",  "state must have 8 characters at least"),
+        ("unless_pkce", 8, true,  "éééé",     "state must have 8 characters at least"),
+        ("unless_pkce", 8, true,  "éééééééé", ""),
+        ("unless_pkce", 8, false, "",         "state is missing"),
+        ("unless_pkce", 8, false, "1234567",  "state must have 8 characters at least"),
+        ("unless_pkce", 8, false, "12345678", ""),
+        ("always",      0, true,  "",         "state is missing"),
+        ("always",      0, true,  "s",        ""),
+        ("never",       0, false, "",         ""),
+        ("never",       8, false, "1234567",  "state must have 8 characters at least"),
+    ];
+    for (policy, shortest, pkce, state, problem) in table {
+        let set = json!({"policy": {"state": policy, "state_length_min": shortest}});
+        app.update_client("relaxed", set).await;
+        let mut changed = vec![("state", *state)];
+        if !pkce {
+            changed.extend([("code_challenge", ""), ("code_challenge_method", "")]);
+        }
+        let page = Browser::new(app).visit(&relaxed.request(&changed)).await;
+        if problem.is_empty() {
+            asks_for_sign_in(&page);
+        } else {
+            returned(&page, relaxed.redirect_uri, "invalid_request");
+            assert_eq!(page.answer()["error_description"], *problem, "{policy}");
+        }
+    }
+}
+
+async fn bcp_07_a_resource_is_one_of_the_clients_own(app: &App) {
+    let web = RelyingParty::web();
+    for resources in [
+        &["https://evil.example/"][..],
+        &["https://api.acme.test"],
+        &["https://api.acme.test/#x"],
+        &["HTTPS://api.acme.test/"],
+        &["not a uri"],
+        &[BASE],
+        &["https://api.acme.test/", "https://evil.example/"],
+    ] {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(resources.iter().map(|resource| ("resource", resource)))
+            .finish();
+        let page = visit(app, &format!("{}&{query}", web.request(&[]))).await;
+        returned(&page, web.redirect_uri, "invalid_target");
+        assert_eq!(page.answer()["state"], "st4te-of-the-app");
+    }
+    // A client without any has none of another's.
+    let spa = RelyingParty::spa();
+    let page = visit(app, &spa.request(&[("resource", "https://api.acme.test/")])).await;
+    returned(&page, spa.redirect_uri, "invalid_target");
+}
+
+async fn o21_44_a_client_without_the_grant_is_told_at_its_address(app: &App) {
+    let opaque = RelyingParty::opaque();
+    app.update_client("opaque", json!({"grant_types": ["client_credentials"]}))
+        .await;
+    for changed in [&[][..], &[("prompt", "none")], &[("scope", "nope")]] {
+        let page = visit(app, &opaque.request(changed)).await;
+        returned(&page, opaque.redirect_uri, "unauthorized_client");
+    }
+    shown(
+        &visit(
+            app,
+            &opaque.request(&[("redirect_uri", "https://evil.example/")]),
+        )
+        .await,
+        400,
+    );
+}
+
+async fn oc_04_the_clients_own_max_age_holds_where_the_request_has_none(app: &App) {
+    let web = RelyingParty::web();
+    app.update_client("web", json!({"default_max_age": 100}))
+        .await;
+    let mut browser = known(app, &web, "ada").await;
+    app.server.advance(101);
+    asks_for_sign_in(&browser.visit(&web.request(&[])).await);
+    returned(
+        &browser.visit(&web.request(&[("prompt", "none")])).await,
+        web.redirect_uri,
+        "login_required",
+    );
+    // What the request says counts.
+    let page = browser.visit(&web.request(&[("max_age", "101")])).await;
+    assert!(page.answer().contains_key("code"));
+}
+
+async fn t60_o21_19_the_longest_request_arrives_whole_and_a_longer_one_goes_back(app: &App) {
+    let web = RelyingParty::web();
+    let (state, nonce, hint) = ("s".repeat(4096), "n".repeat(1024), "h".repeat(254));
+    let long = &[("state", state.as_str()), ("nonce", "")][..];
+    let page = Browser::new(app).authorize(&web.request(long), "ada").await;
+    assert_eq!(page.answer()["state"], state);
+    accepted(&web.exchange(app, &page.answer()["code"]).await);
+    // Each within its own limit, and together too long for the address of the next step.
+    for mode in ["", "none"] {
+        let page = visit(
+            app,
+            &web.request(&[
+                ("state", &state),
+                ("nonce", &nonce),
+                ("login_hint", &hint),
+                ("prompt", mode),
+            ]),
+        )
+        .await;
+        returned(&page, web.redirect_uri, "invalid_request");
+        let answer = page.answer();
+        assert_eq!(
+            (
+                answer["error_description"].as_str(),
+                answer["state"].as_str()
+            ),
+            ("the request is longer than 5500 bytes", state.as_str())
         );
     }
 }

@@ -503,6 +503,31 @@ async fn t10_t11_repeated_or_unreadable_parameters_are_refused(app: &App) {
             .await,
         400,
     );
+    // A body that is no form is no wish, and what is refused in an address is refused in a body.
+    for (kind, body) in [
+        ("application/json", "{}"),
+        ("text/plain", body),
+        ("", body),
+        ("application/x-www-form-urlencoded", "state=%ff"),
+        (
+            "application/x-www-form-urlencoded",
+            &format!("{body}&client_id=spa"),
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            &format!("{body}&state={}", "x".repeat(4097)),
+        ),
+    ] {
+        let page = browser
+            .send(
+                Method::POST,
+                "/oauth/logout",
+                &[("content-type", kind)],
+                body,
+            )
+            .await;
+        shown(&page, 400);
+    }
     for sealed in ["x", "", "AAAA", &"A".repeat(5000)] {
         let page = browser
             .send(

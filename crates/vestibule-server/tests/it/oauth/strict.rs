@@ -1,6 +1,8 @@
 //! Seed 003: `/api/id/v1/auth/…`.
 
-use super::checks::{grant_refused, no_tokens, page_headers, refused, shown, text};
+use super::checks::{
+    accepted, grant_refused, is_over, no_tokens, page_headers, refused, shown, text,
+};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::installation::{BASE, PASSWORD};
@@ -19,25 +21,24 @@ on_both_engines! {
     seed_003_t10_a_member_that_stands_twice_in_json_is_refused,
     seed_003_access_denied_comes_back,
     o21_33_bcp_20_a_post_is_answered_with_303_even_here,
+    seed_003_t10_a_repeated_parameter_is_refused,
+    seed_003_o21_19_bcp_12_state_comes_back_byte_for_byte_and_nothing_is_kept,
+    seed_003_tokens_are_refreshed_by_form_and_by_json,
+    seed_003_the_siblings_refuse_what_the_standard_endpoints_refuse,
+    seed_003_bcp_14_each_tenant_has_the_profile_below_its_own_base,
 }
 
 const HERE: &str = "/api/id/v1/auth";
 
 fn request(changed: &[(&'static str, &str)]) -> String {
-    RelyingParty::field()
-        .request(&[("nonce", "")])
-        .replace("/oauth/authorize", &format!("{HERE}/authorize"))
-        .split_once('?')
-        .map(|(path, _)| {
-            let mut params = RelyingParty::field().params();
-            params.remove("nonce");
-            for (name, value) in changed {
-                params.insert(name, (*value).to_owned());
-            }
-            params.retain(|_, value| !value.is_empty());
-            format!("{path}?{}", crate::support::relying_party::encode(&params))
-        })
-        .unwrap()
+    let mut all = vec![("nonce", "")];
+    all.extend(changed);
+    here(&RelyingParty::field().request(&all))
+}
+
+/// The same request at the strict endpoint.
+fn here(url: &str) -> String {
+    url.replace("/oauth/authorize", &format!("{HERE}/authorize"))
 }
 
 #[track_caller]
@@ -167,10 +168,8 @@ async fn seed_003_o21_16_each_of_the_seven_parameters_is_required(app: &App) {
     shown(&visit(app, &request(&[("client_id", "")])).await, 400);
     // The nonce exception of a relaxed client is none here.
     let relaxed = RelyingParty::relaxed();
-    let url = relaxed
-        .request(&[("code_challenge", ""), ("code_challenge_method", "")])
-        .replace("/oauth/authorize", &format!("{HERE}/authorize"));
-    let page = visit(app, &url).await;
+    let url = relaxed.request(&[("code_challenge", ""), ("code_challenge_method", "")]);
+    let page = visit(app, &here(&url)).await;
     assert_eq!(
         (page.status.as_u16(), page.answer()["error"].as_str()),
         (302, "invalid_request")
@@ -245,13 +244,11 @@ async fn seed_003_t04_only_code_in_the_query(app: &App) {
 
 async fn seed_003_a_program_is_told_to_use_a_browser(app: &App) {
     for header in [("accept", "application/json"), ("sec-fetch-dest", "empty")] {
-        refused(
-            &Browser::new(app)
-                .send(Method::GET, &request(&[]), &[header], "")
-                .await,
-            400,
-            "invalid_request",
-        );
+        let page = Browser::new(app)
+            .send(Method::GET, &request(&[]), &[header], "")
+            .await;
+        refused(&page, 400, "invalid_request");
+        assert!(page.body.contains("this endpoint is for browsers"));
     }
 }
 
@@ -363,4 +360,195 @@ async fn o21_33_bcp_20_a_post_is_answered_with_303_even_here(app: &App) {
             .status,
         303
     );
+}
+
+async fn seed_003_t10_a_repeated_parameter_is_refused(app: &App) {
+    let good = request(&[]);
+    for name in [
+        "response_type",
+        "scope",
+        "state",
+        "code_challenge",
+        "code_challenge_method",
+        "unknown",
+    ] {
+        let page = visit(app, &format!("{good}&{name}=x&{name}=y")).await;
+        returned(&page, "invalid_request");
+        assert_eq!(
+            page.answer()["error_description"],
+            format!("{name} may stand once")
+        );
+    }
+    for second in [
+        "client_id=field",
+        "client_id=web",
+        "redirect_uri=https://field.acme.test/cb",
+        "redirect_uri=https://evil.example/",
+    ] {
+        shown(&visit(app, &format!("{good}&{second}")).await, 400);
+    }
+}
+
+async fn seed_003_o21_19_bcp_12_state_comes_back_byte_for_byte_and_nothing_is_kept(app: &App) {
+    let mut browser = Browser::new(app);
+    browser.authorize(&request(&[]), "ada").await;
+    for state in [
+        "s",
+        "a b&c=d+e%20f#g?h",
+        "\u{202e}\u{feff}😀é",
+        "\"><script>alert(1)</script>",
+        &"x".repeat(4096),
+    ] {
+        let url = request(&[("state", state)]);
+        let page = browser.send(Method::GET, &url, &[], "").await;
+        assert_eq!(page.status, 302);
+        assert_eq!(page.answer()["state"], *state);
+        assert!(page.answer().contains_key("code"));
+        assert_eq!(
+            (
+                page.header("cache-control"),
+                page.header("referrer-policy"),
+                page.body.as_str()
+            ),
+            ("no-store", "no-referrer", "")
+        );
+        let page = visit(app, &request(&[("state", state), ("scope", "nope")])).await;
+        returned(&page, "invalid_scope");
+        assert_eq!(page.answer()["state"], *state);
+    }
+    let page = visit(app, &request(&[("state", &"x".repeat(4097))])).await;
+    returned(&page, "invalid_request");
+    assert!(!page.answer().contains_key("state"));
+}
+
+async fn seed_003_tokens_are_refreshed_by_form_and_by_json(app: &App) {
+    let client = RelyingParty::web_post();
+    let tokens = client.tokens(app, "ada").await;
+    let mut refresh = json!({"grant_type": "refresh_token", "refresh_token": text(&tokens, "refresh_token"), "client_id": client.client_id});
+    for wrong in [None, Some(""), Some("x")] {
+        if let Some(secret) = wrong {
+            refresh["client_secret"] = json!(secret);
+        }
+        refused(
+            &json_post(app, &refresh.to_string()).await,
+            401,
+            "invalid_client",
+        );
+    }
+    refresh["client_secret"] = json!(client.secret);
+    let mut wider = refresh.clone();
+    wider["scope"] = json!("openid reports.read");
+    refused(
+        &json_post(app, &wider.to_string()).await,
+        400,
+        "invalid_scope",
+    );
+    let page = json_post(app, &refresh.to_string()).await;
+    accepted(&page);
+    let next = page.json();
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&next, "refresh_token")),
+    ];
+    let page = client.post(app, &format!("{HERE}/token"), &fields).await;
+    accepted(&page);
+    let last = page.json();
+    assert_ne!(text(&last, "refresh_token"), text(&next, "refresh_token"));
+    // The first one was rotated away, here as anywhere.
+    grant_refused(&json_post(app, &refresh.to_string()).await);
+    is_over(&client.userinfo(app, text(&last, "access_token")).await);
+}
+
+async fn seed_003_the_siblings_refuse_what_the_standard_endpoints_refuse(app: &App) {
+    for (sibling, allowed) in [
+        ("token", "POST"),
+        ("revoke", "POST"),
+        ("userinfo", "GET, POST"),
+    ] {
+        for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {
+            if allowed.contains(method.as_str()) {
+                continue;
+            }
+            let page = Browser::new(app)
+                .send(method, &format!("{HERE}/{sibling}"), &[], "")
+                .await;
+            refused(&page, 405, "invalid_request");
+            assert_eq!(page.header("allow"), allowed);
+        }
+    }
+    let page = Browser::new(app)
+        .send(Method::PUT, &format!("{HERE}/logout"), &[], "")
+        .await;
+    shown(&page, 405);
+    assert_eq!(page.header("allow"), "GET, POST");
+    shown(
+        &visit(app, &format!("{HERE}/logout?state=a&state=b")).await,
+        400,
+    );
+    let web = RelyingParty::web();
+    let tokens = web.tokens(app, "ada").await;
+    let fields = [("token", text(&tokens, "id_token"))];
+    refused(
+        &web.post(app, &format!("{HERE}/revoke"), &fields).await,
+        400,
+        "unsupported_token_type",
+    );
+    // Revocation takes forms only, and the token endpoint no other media type.
+    let basic = web.basic();
+    for (sibling, kind) in [
+        ("revoke", "application/json"),
+        ("token", "text/plain"),
+        ("token", "application/jsonx"),
+        ("token", ""),
+    ] {
+        let headers = [("authorization", basic.as_str()), ("content-type", kind)];
+        let page = Browser::new(app)
+            .send(
+                Method::POST,
+                &format!("{HERE}/{sibling}"),
+                &headers,
+                "{\"token\":\"x\",\"grant_type\":\"client_credentials\"}",
+            )
+            .await;
+        refused(&page, 400, "invalid_request");
+    }
+    accepted(&web.userinfo(app, text(&tokens, "access_token")).await);
+}
+
+async fn seed_003_bcp_14_each_tenant_has_the_profile_below_its_own_base(app: &App) {
+    let globex = RelyingParty::globex();
+    let url = here(&globex.request(&[]));
+    let mut browser = Browser::new(app);
+    let page = browser.send(Method::GET, &url, &[], "").await;
+    assert_eq!(page.status, 302);
+    assert!(
+        page.header("location")
+            .starts_with("/t/globex/sign-in?request="),
+        "{}",
+        page.header("location")
+    );
+    let answer = browser.authorize(&url, "ada").await.answer();
+    assert_eq!(answer["iss"], globex.base);
+    let redemption = globex.redemption(&answer["code"]);
+    // Not the default tenant's, whose client has the same name.
+    let elsewhere = RelyingParty {
+        base: BASE.to_owned(),
+        ..globex.clone()
+    };
+    refused(
+        &elsewhere
+            .post(app, &format!("{HERE}/token"), &redemption)
+            .await,
+        401,
+        "invalid_client",
+    );
+    accepted(
+        &globex
+            .post(app, &format!("{HERE}/token"), &redemption)
+            .await,
+    );
+    for client_id in ["field", "nobody"] {
+        let url = here(&globex.request(&[("client_id", client_id)]));
+        shown(&visit(app, &url).await, 400);
+    }
 }

@@ -338,29 +338,65 @@ async fn seed_002_a_satellite_has_no_oauth_endpoint_of_its_own(app: &App) {
     "app2.acme.test".clone_into(&mut browser.host);
     for (method, path) in [
         (Method::GET, "/oauth/authorize"),
+        (Method::POST, "/oauth/authorize"),
+        (Method::GET, "/oauth/authorize/ux"),
         (Method::POST, "/oauth/token"),
         (Method::GET, "/oauth/userinfo"),
+        (Method::POST, "/oauth/userinfo"),
         (Method::POST, "/oauth/introspect"),
         (Method::POST, "/oauth/token_info"),
         (Method::POST, "/oauth/revoke"),
+        (Method::POST, "/oauth/token/revoke"),
         (Method::GET, "/oauth/logout"),
+        (Method::POST, "/oauth/logout"),
         (Method::GET, "/.well-known/openid-configuration"),
+        (Method::GET, "/.well-known/oauth-authorization-server"),
         (Method::GET, "/.well-known/jwks.json"),
         (Method::GET, "/api/id/v1/auth/authorize"),
         (Method::POST, "/api/id/v1/auth/token"),
+        (Method::GET, "/api/id/v1/auth/userinfo"),
+        (Method::POST, "/api/id/v1/auth/userinfo"),
+        (Method::POST, "/api/id/v1/auth/revoke"),
+        (Method::GET, "/api/id/v1/auth/logout"),
+        (Method::POST, "/api/id/v1/auth/logout"),
     ] {
-        let page = browser
-            .send(method, path, &[("accept", "application/json")], "")
-            .await;
-        refused(&page, 403, "invalid_request");
-        assert_eq!(
-            page.json()["errors"][0]["code"],
-            "operation_not_allowed_on_satellite_domain",
-            "{path}"
-        );
+        // A browser and a program read the same.
+        for accept in ["text/html", "application/json"] {
+            let page = browser
+                .send(method.clone(), path, &[("accept", accept)], "")
+                .await;
+            refused(&page, 403, "invalid_request");
+            assert_eq!(
+                page.json()["errors"][0]["code"],
+                "operation_not_allowed_on_satellite_domain",
+                "{path}"
+            );
+        }
     }
-    let page = browser.send(Method::GET, "/sign-in", &[], "").await;
-    shown(&page, 403);
+    // What is right elsewhere is not looked at: neither a good token nor a good request.
+    let web = RelyingParty::web();
+    let tokens = web.tokens(app, "ada").await;
+    let bearer = format!("Bearer {}", text(&tokens, "access_token"));
+    let headers = [("authorization", bearer.as_str())];
+    for target in ["/oauth/userinfo", &web.request(&[])] {
+        let page = browser.send(Method::GET, target, &headers, "").await;
+        refused(&page, 403, "invalid_request");
+    }
+    for path in [
+        "/",
+        "/sign-in",
+        "/sign-up",
+        "/accounts",
+        "/consent",
+        "/sign-out",
+        "/setup/x",
+    ] {
+        shown(&browser.send(Method::GET, path, &[], "").await, 403);
+    }
+    for path in ["/sign-in", "/sign-up", "/accounts", "/consent", "/sign-out"] {
+        shown(&browser.post(path, "csrf=x").await, 403);
+    }
+    assert!(browser.set_cookies.is_empty());
 }
 
 async fn t38_an_unknown_host_or_tenant_is_refused(app: &App) {

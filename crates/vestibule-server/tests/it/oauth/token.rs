@@ -44,6 +44,9 @@ on_both_engines! {
     t26_a_code_that_is_cut_extended_or_spelled_otherwise_is_refused,
     t11_t67_hostile_bodies_are_refused_and_never_a_5xx,
     a_code_of_somebody_disabled_or_signed_out_is_refused,
+    at_01_o21_18_lifetimes_and_algorithms_are_those_of_the_clients_policy,
+    bcp_07_at_04_a_token_is_for_the_resource_that_was_named,
+    t13_only_the_log_says_what_was_wrong_with_a_proof,
 }
 
 fn basic(id: &str, secret: &str) -> String {
@@ -1352,4 +1355,153 @@ async fn a_code_of_somebody_disabled_or_signed_out_is_refused(app: &App) {
         &spa.exchange(app, &code).await,
         "the person was disabled, signed out, or withdrew the grant",
     );
+}
+
+async fn at_01_o21_18_lifetimes_and_algorithms_are_those_of_the_clients_policy(app: &App) {
+    const DAY: u64 = 86_400;
+    let web = RelyingParty::web();
+    // Seed 002's: a day, and ten minutes for the code.
+    app.update_client(
+        "web",
+        json!({"policy": {"access_token_lifetime": "1d", "id_token_lifetime": "1d", "code_lifetime": "10m", "refresh_token_lifetime": "2d"}}),
+    )
+    .await;
+    let (late, in_time) = (web.code(app, "ada").await, web.code(app, "ada").await);
+    app.server.advance(599);
+    let page = web.exchange(app, &in_time).await;
+    accepted(&page);
+    let tokens = page.json();
+    app.server.advance(1);
+    no_grant(app, &web.exchange(app, &late).await, "the code has expired");
+    assert_eq!(tokens["expires_in"].as_u64(), Some(DAY));
+    for name in ["access_token", "id_token"] {
+        let (_, claims) = decode(text(&tokens, name));
+        assert_eq!(
+            claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+            DAY,
+            "{name}"
+        );
+    }
+    app.server.advance(DAY - 2);
+    accepted(&web.userinfo(app, text(&tokens, "access_token")).await);
+    app.server.advance(1);
+    is_over(&web.userinfo(app, text(&tokens, "access_token")).await);
+    assert_eq!(app.last_detail(), "expired");
+    app.server.advance(DAY);
+    no_grant(
+        app,
+        &web.refresh(app, text(&tokens, "refresh_token")).await,
+        "the refresh token has expired",
+    );
+    for (name, too_long) in [
+        ("access_token_lifetime", "25h"),
+        ("id_token_lifetime", "25h"),
+        ("code_lifetime", "601s"),
+    ] {
+        let set = json!({"action": "client_update", "tenant": "default", "client_id": "web", "set": {"policy": {name: too_long}}});
+        assert!(app.server.perform(set).await.unwrap_err().contains(name));
+    }
+    for algorithm in ["ES256", "RS256", "PS256", "EdDSA"] {
+        let set = json!({"policy": {"access_token_signing_alg": algorithm}});
+        app.update_client("web", set).await;
+        let page = web.for_itself(app).await;
+        let token = page.json();
+        let token = text(&token, "access_token");
+        assert_eq!(text(&decode(token).0, "alg"), algorithm);
+        verified(app, BASE, token, BASE).await;
+    }
+}
+
+async fn bcp_07_at_04_a_token_is_for_the_resource_that_was_named(app: &App) {
+    let (api, other) = ("https://api.acme.test/", "https://other.acme.test/");
+    let web = RelyingParty {
+        scope: "reports.read offline_access",
+        ..RelyingParty::web()
+    };
+    let ask = async |client: &RelyingParty, fields: &[(&str, &str)], resources: &[&str]| {
+        let mut fields = fields.to_vec();
+        fields.extend(resources.iter().map(|resource| ("resource", *resource)));
+        client.post(app, "/oauth/token", &fields).await
+    };
+    let audience = |page: &Page| decode(text(&page.json(), "access_token")).1["aud"].clone();
+    // A machine names what it may, and nothing else.
+    let machine = [
+        ("grant_type", "client_credentials"),
+        ("scope", "reports.read"),
+    ];
+    let page = ask(&web, &machine, &[api]).await;
+    assert_eq!(audience(&page), json!(api));
+    let page = ask(&web, &machine, &[api, other]).await;
+    assert_eq!(audience(&page), json!([api, other]));
+    for bad in [
+        &["https://evil.example/"][..],
+        &[api, "https://evil.example/"],
+    ] {
+        refused(&ask(&web, &machine, bad).await, 400, "invalid_target");
+    }
+    refused(
+        &ask(&RelyingParty::machine("machine"), &machine, &[api]).await,
+        400,
+        "invalid_target",
+    );
+    // A refresh picks one of those that the person's code was for.
+    let url = format!("{}&resource={api}&resource={other}", web.request(&[]));
+    let code = Browser::new(app).authorize(&url, "ada").await.answer()["code"].clone();
+    let page = web.exchange(app, &code).await;
+    assert_eq!(audience(&page), json!([api, other]));
+    let tokens = page.json();
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&tokens, "refresh_token")),
+    ];
+    for one in [api, other] {
+        assert_eq!(audience(&ask(&web, &refresh, &[one]).await), json!(one));
+    }
+    assert_eq!(
+        audience(&ask(&web, &refresh, &[]).await),
+        json!([api, other])
+    );
+    refused(&ask(&web, &refresh, &[BASE]).await, 400, "invalid_target");
+}
+
+async fn t13_only_the_log_says_what_was_wrong_with_a_proof(app: &App) {
+    let grant = "grant_type=client_credentials";
+    let secret = encoded(SECRET);
+    let (right, wrong) = (basic("web", &secret), basic("web", "x"));
+    let (unknown, public) = (basic("nobody", &secret), basic("spa", &secret));
+    let long = format!("Basic {}", "A".repeat(6000));
+    #[rustfmt::skip]
+    let table: &[(&str, &str, &str)] = &[
+        (&wrong,       "",                                        "wrong secret"),
+        (&unknown,     "",                                        "unknown client"),
+        (&public,      "",                                        "another method than the registered one"),
+        ("",           "&client_id=web",                          "another method than the registered one"),
+        ("",           "&client_id=nobody",                       "unknown client"),
+        ("",           "&client_id=web&client_secret=x",          "another method than the registered one"),
+        ("",           "&client_id=web-post&client_secret=x",     "wrong secret"),
+        ("",           "",                                        "no client_id"),
+        (&right,       "&client_assertion=x",                     "a client assertion, which no client can have registered"),
+        (&right[..5],  "",                                        "an Authorization header without credentials"),
+        ("Basic !!!",  "",                                        "Basic credentials that cannot be read"),
+        ("Digest abc", "",                                        "an Authorization scheme other than Basic"),
+        (&long,        "",                                        "an Authorization header above the limit"),
+    ];
+    for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect"] {
+        for (header, extra, detail) in table {
+            let headers = [("authorization", *header)];
+            let headers = &headers[usize::from(header.is_empty())..];
+            let page = post(app, path, headers, &format!("{grant}{extra}&token=x")).await;
+            refused(&page, 401, "invalid_client");
+            assert_eq!(
+                text(&page.json(), "error_description"),
+                "client authentication failed: check the client id, the secret, and the registered authentication method"
+            );
+            assert_eq!(
+                page.header("www-authenticate"),
+                format!("Basic realm=\"{BASE}\", charset=\"UTF-8\"")
+            );
+            assert_eq!(app.last_detail(), *detail, "{path} {extra}");
+        }
+        app.server.advance(3600);
+    }
 }

@@ -25,6 +25,8 @@ on_both_engines! {
     t30_a_token_of_somebody_disabled_or_removed_is_refused_at_once,
     t26_an_opaque_token_that_is_cut_or_spelled_otherwise_is_refused,
     oc_14_other_methods_and_odd_headers_are_refused,
+    seed_002_user_info_is_the_object_that_its_clients_read,
+    seed_002_a_refusal_has_the_codes_of_its_clients_beside_the_standard_ones,
 }
 
 async fn oc_13_get_and_post_say_the_same_with_the_subject_of_the_id_token(app: &App) {
@@ -575,4 +577,94 @@ async fn oc_14_other_methods_and_odd_headers_are_refused(app: &App) {
         page.status
     );
     let _: Value = page.json();
+}
+
+async fn seed_002_user_info_is_the_object_that_its_clients_read(app: &App) {
+    let web = RelyingParty {
+        scope: "profile email public_metadata private_metadata",
+        ..RelyingParty::web()
+    };
+    let tokens = web.tokens(app, "ada").await;
+    let mut info = web
+        .userinfo(app, text(&tokens, "access_token"))
+        .await
+        .json();
+    let sub = info["sub"].clone();
+    assert!(info["updated_at"].take().is_u64());
+    assert_eq!(
+        info,
+        json!({
+            "object": "oauth_user_info",
+            "instance_id": TENANT_ID,
+            "user_id": sub,
+            "sub": sub,
+            "email": "ada@acme.test",
+            "email_verified": true,
+            "family_name": "Lovelace",
+            "given_name": "Ada",
+            "name": "Ada Lovelace",
+            "username": "ada",
+            "preferred_username": "ada",
+            "picture": "https://web.acme.test/ada.png",
+            "locale": "en",
+            "groups": ["admin"],
+            "updated_at": null,
+            "public_metadata": {"plan": "pro"},
+            "unsafe_metadata": {"theme": "dark"},
+            "private_metadata": {"crm_id": "42"},
+        })
+    );
+}
+
+async fn seed_002_a_refusal_has_the_codes_of_its_clients_beside_the_standard_ones(app: &App) {
+    let weak = RelyingParty {
+        scope: "reports.read",
+        ..RelyingParty::web()
+    };
+    let weak = weak.tokens(app, "ada").await;
+    let weak = format!("Bearer {}", text(&weak, "access_token"));
+    let machine = RelyingParty::machine("machine")
+        .for_itself(app)
+        .await
+        .json();
+    let machine = format!("Bearer {}", text(&machine, "access_token"));
+    #[rustfmt::skip]
+    let table: &[(&str, &str, u16, &str, &str)] = &[
+        ("",         "",                401, "invalid_token",      "oauth_fetch_user_error"),
+        ("Bearer x", "",                401, "invalid_token",      "oauth_fetch_user_error"),
+        (&weak,      "",                403, "insufficient_scope", "oauth_fetch_user_forbidden_error"),
+        (&machine,   "",                403, "insufficient_scope", "oauth_fetch_user_forbidden_error"),
+        (&weak,      "?access_token=x", 400, "invalid_request",    "oauth_fetch_user_error"),
+        ("Bearer",   "",                400, "invalid_request",    "oauth_fetch_user_error"),
+    ];
+    for path in ["/oauth/userinfo", "/api/id/v1/auth/userinfo"] {
+        for method in [Method::GET, Method::POST] {
+            for (header, query, status, error, code) in table {
+                let headers = [("authorization", *header)];
+                let page = Browser::new(app)
+                    .send(
+                        method.clone(),
+                        &format!("{path}{query}"),
+                        &headers[usize::from(header.is_empty())..],
+                        "",
+                    )
+                    .await;
+                refused(&page, *status, error);
+                let body = page.json();
+                assert_eq!(text(&body["errors"][0], "code"), *code, "{path} {header}");
+                assert_eq!(body["errors"][0]["long_message"], body["error_description"]);
+                assert!(
+                    page.header("www-authenticate")
+                        .starts_with("Bearer realm=\"")
+                );
+                // The trace id is the reference that the log has.
+                let reference = text(&body, "clerk_trace_id");
+                assert!(
+                    app.log()
+                        .lines()
+                        .any(|line| line.contains(reference) && line.contains(error))
+                );
+            }
+        }
+    }
 }

@@ -17,6 +17,7 @@ on_both_engines! {
     one_account_is_signed_out_and_the_others_stay,
     a_browser_holds_ten_accounts,
     a_browser_without_accounts_is_led_to_sign_in,
+    oc_09_of_several_accounts_a_silent_request_is_about_the_active_one,
 }
 
 /// A browser in which Ada signed in first and Bob then.
@@ -246,4 +247,22 @@ async fn a_browser_without_accounts_is_led_to_sign_in(app: &App) {
         400,
         super::EXPIRED,
     );
+}
+
+async fn oc_09_of_several_accounts_a_silent_request_is_about_the_active_one(app: &App) {
+    let first = RelyingParty::first_party();
+    let mut browser = both(app).await;
+    let answer = browser.visit(&first.request(&[("prompt", "none")])).await;
+    assert_goes_to(&answer, "https://first.acme.test/cb?code=");
+    let tokens = first.exchange(app, &answer.answer()["code"]).await.json();
+    let info = first
+        .userinfo(app, tokens["access_token"].as_str().unwrap())
+        .await
+        .json();
+    assert_eq!(info["email"], "bob@acme.test");
+    // Choosing shows something, and is never mixed with silence.
+    let answer = browser
+        .visit(&first.request(&[("prompt", "none select_account")]))
+        .await;
+    assert_goes_to(&answer, "https://first.acme.test/cb?error=invalid_request");
 }
