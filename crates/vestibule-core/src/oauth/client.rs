@@ -573,11 +573,12 @@ impl Client {
         }
     }
 
-    /// Matches an address to go to after sign-out, exactly (OpenID Connect RP-Initiated Logout, 3).
+    /// Matches an address to go to after sign-out, exactly (OpenID Connect RP-Initiated Logout, 3): the free port of a loopback
+    /// IP is a redirect URI's alone.
     pub fn match_post_logout_redirect(&self, presented: &str) -> Option<RedirectUri> {
         self.post_logout_redirect_uris
             .iter()
-            .any(|uri| uri.accepts(presented))
+            .any(|uri| uri.as_str() == presented)
             .then(|| RedirectUri::matched(presented))
     }
 

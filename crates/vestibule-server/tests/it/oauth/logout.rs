@@ -5,7 +5,7 @@ use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::relying_party::{RelyingParty, decode, encode};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 on_both_engines! {
@@ -20,6 +20,7 @@ on_both_engines! {
     t10_t11_repeated_or_unreadable_parameters_are_refused,
     rl_04_of_several_accounts_the_one_that_is_meant_ends,
     rl_06_the_old_cookie_opens_nothing_after_sign_out,
+    rl_05_the_free_port_of_a_redirect_uri_is_not_one_of_sign_out,
 }
 
 async fn signed_in<'a>(
@@ -612,4 +613,32 @@ async fn rl_06_the_old_cookie_opens_nothing_after_sign_out(app: &App) {
     let mut thief = Browser::new(app);
     thief.cookies = before;
     assert!(!is_in(&mut thief).await);
+}
+
+async fn rl_05_the_free_port_of_a_redirect_uri_is_not_one_of_sign_out(app: &App) {
+    // Only OAuth 2.1, 8.4.2 frees the port, and only for redirect URIs: RP-Initiated Logout, 3 compares exactly.
+    let registered = "http://127.0.0.1:4000/bye";
+    app.update_client(
+        "native",
+        json!({"post_logout_redirect_uris": [registered, "com.acme.app:/bye"]}),
+    )
+    .await;
+    let leave = async |target: &str| {
+        let url = address(&[
+            ("client_id", "native"),
+            ("post_logout_redirect_uri", target),
+        ]);
+        Browser::new(app).send(Method::GET, &url, &[], "").await
+    };
+    for good in [registered, "com.acme.app:/bye"] {
+        assert_eq!(leave(good).await.header("location"), good);
+    }
+    for bad in [
+        "http://127.0.0.1/bye",
+        "http://127.0.0.1:4001/bye",
+        "http://[::1]:4000/bye",
+        "http://localhost:4000/bye",
+    ] {
+        shown(&leave(bad).await, 200);
+    }
 }
