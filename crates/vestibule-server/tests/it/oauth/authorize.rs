@@ -50,6 +50,7 @@ on_both_engines! {
     o21_44_a_client_without_the_grant_is_told_at_its_address,
     oc_04_the_clients_own_max_age_holds_where_the_request_has_none,
     t60_o21_19_the_longest_request_arrives_whole_and_a_longer_one_goes_back,
+    o21_43_a_scheme_without_a_dot_is_for_the_client_whose_policy_takes_the_risk,
 }
 
 /// A browser that is signed in and has allowed this client.
@@ -1691,6 +1692,41 @@ async fn t60_o21_19_the_longest_request_arrives_whole_and_a_longer_one_goes_back
                 answer["state"].as_str()
             ),
             ("the request is longer than 5500 bytes", state.as_str())
+        );
+    }
+}
+
+async fn o21_43_a_scheme_without_a_dot_is_for_the_client_whose_policy_takes_the_risk(app: &App) {
+    let native = RelyingParty {
+        redirect_uri: "myapp://cb",
+        ..RelyingParty::native()
+    };
+    let mut set = json!({"redirect_uris": ["myapp://cb"]});
+    let update =
+        json!({"action": "client_update", "tenant": "default", "client_id": "native", "set": set});
+    let refusal = app.server.perform(update).await.unwrap_err();
+    assert!(refusal.contains("redirect_uris"), "{refusal}");
+    shown(&visit(app, &native.request(&[])).await, 400);
+    set["policy"] = json!({"private_use_schemes_without_dot": true});
+    app.update_client("native", set).await;
+    let page = Browser::new(app)
+        .authorize(&native.request(&[]), "ada")
+        .await;
+    assert!(
+        page.header("location").starts_with("myapp://cb?code="),
+        "{}",
+        page.header("location")
+    );
+    accepted(&native.exchange(app, &page.answer()["code"]).await);
+    for variant in [
+        "myapp://cb/",
+        "myapp:cb",
+        "MYAPP://cb",
+        "myapp://cb@evil.example",
+    ] {
+        shown(
+            &visit(app, &native.request(&[("redirect_uri", variant)])).await,
+            400,
         );
     }
 }

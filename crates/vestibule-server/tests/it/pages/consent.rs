@@ -9,6 +9,7 @@ use crate::support::browser::{Browser, Page};
 use crate::support::installation::BASE;
 use crate::support::relying_party::{RelyingParty, decode};
 use http::Method;
+use serde_json::json;
 
 on_both_engines! {
     t33_a_consent_form_that_we_did_not_show_is_refused,
@@ -23,6 +24,7 @@ on_both_engines! {
     oc_26_offline_access_is_named_and_needs_consent,
     consent_of_one_person_is_none_of_another,
     a_consent_page_without_a_request_leads_home,
+    consent_is_asked_as_often_as_the_clients_policy_says,
 }
 
 async fn asked<'a>(app: &'a App, url: &str, username: &str) -> (Browser<'a>, Page) {
@@ -318,12 +320,7 @@ async fn oc_26_offline_access_is_named_and_needs_consent(app: &App) {
     let (mut browser, page) = asked(app, &web.request(&[("scope", "openid")]), "ada").await;
     let page = browser.allow(&page).await;
     let tokens = web.exchange(app, &page.answer()["code"]).await.json();
-    assert!(
-        tokens.get("refresh_token").is_none()
-            || tokens["scope"]
-                .as_str()
-                .is_none_or(|scope| !scope.contains("offline_access"))
-    );
+    assert_eq!(tokens["scope"], "openid");
     let silent = browser
         .visit(&web.request(&[("scope", "openid offline_access"), ("prompt", "none")]))
         .await;
@@ -334,6 +331,7 @@ async fn oc_26_offline_access_is_named_and_needs_consent(app: &App) {
     assert!(page.body.contains("Keep this access while you are away"));
     let page = browser.allow(&page).await;
     let tokens = web.exchange(app, &page.answer()["code"]).await.json();
+    assert_eq!(tokens["scope"], "openid offline_access");
     assert!(tokens["refresh_token"].is_string(), "{tokens}");
 }
 
@@ -367,4 +365,37 @@ async fn a_consent_page_without_a_request_leads_home(app: &App) {
         assert_goes_to(&browser.send(Method::GET, target, &[], "").await, "/");
         assert_goes_to(&browser.post(target, "decision=allow").await, "/");
     }
+}
+
+async fn consent_is_asked_as_often_as_the_clients_policy_says(app: &App) {
+    let web = RelyingParty::web();
+    let (mut browser, page) = asked(app, &web.request(&[]), "ada").await;
+    browser.allow(&page).await;
+    for (policy, silent) in [
+        ("always", "https://web.acme.test/cb?error=consent_required"),
+        ("remember", "https://web.acme.test/cb?code="),
+        ("never", "https://web.acme.test/cb?code="),
+    ] {
+        app.update_client("web", json!({"policy": {"consent": policy}}))
+            .await;
+        for _ in 0..2 {
+            let answer = browser.visit(&web.request(&[("prompt", "none")])).await;
+            assert_goes_to(&answer, silent);
+            let page = browser.visit(&web.request(&[])).await;
+            if policy == "always" {
+                assert_goes_to(
+                    &browser.allow(&page).await,
+                    "https://web.acme.test/cb?code=",
+                );
+            } else {
+                assert_goes_to(&page, "https://web.acme.test/cb?code=");
+            }
+        }
+    }
+    // Who was never asked is not asked either, unless the app wishes it.
+    let page = browser.visit(&web.request(&[("prompt", "login")])).await;
+    let answer = browser.sign_in(&page, "bob").await;
+    assert_goes_to(&answer, "https://web.acme.test/cb?code=");
+    let page = browser.visit(&web.request(&[("prompt", "consent")])).await;
+    assert!(page.body.contains("consent-allow"), "{}", page.path);
 }
