@@ -51,6 +51,7 @@ on_both_engines! {
     oc_04_the_clients_own_max_age_holds_where_the_request_has_none,
     t60_o21_19_the_longest_request_arrives_whole_and_a_longer_one_goes_back,
     o21_43_a_scheme_without_a_dot_is_for_the_client_whose_policy_takes_the_risk,
+    t22_while_the_database_is_away_the_person_is_told_and_nothing_is_issued,
 }
 
 /// A browser that is signed in and has allowed this client.
@@ -1729,4 +1730,30 @@ async fn o21_43_a_scheme_without_a_dot_is_for_the_client_whose_policy_takes_the_
             400,
         );
     }
+}
+
+async fn t22_while_the_database_is_away_the_person_is_told_and_nothing_is_issued(app: &App) {
+    let web = RelyingParty::web();
+    let mut browser = known(app, &web, "ada").await;
+    // Only a database server can be taken away from under a running process.
+    if !app.without_database().await {
+        return;
+    }
+    app.expect_errors();
+    for url in [
+        web.request(&[]),
+        web.request(&[("prompt", "none")]),
+        web.request(&[("response_mode", "form_post")]),
+        "/oauth/logout".to_owned(),
+    ] {
+        let page = browser.send(Method::GET, &url, &[], "").await;
+        shown(&page, 503);
+        no_tokens(&page);
+        assert!(page.header("retry-after").parse::<u32>().unwrap() >= 1);
+    }
+    app.with_database().await;
+    let page = browser
+        .send(Method::GET, &web.request(&[("prompt", "none")]), &[], "")
+        .await;
+    assert!(page.answer().contains_key("code"));
 }

@@ -483,6 +483,17 @@ async fn oc_25_the_key_set_has_public_members_only_and_sane_cache_headers(app: &
         ),
         (200, "public, max-age=3600", "*")
     );
+    // Who has it already is told so, until it changes.
+    let known = [("if-none-match", page.header("etag"))];
+    let again = async || {
+        Browser::new(app)
+            .send(Method::GET, "/.well-known/jwks.json", &known, "")
+            .await
+    };
+    let same = again().await;
+    assert_eq!((same.status.as_u16(), same.body.as_str()), (304, ""));
+    app.server.rotate("default", "ES256").await.unwrap();
+    accepted(&again().await);
     let keys = page.json();
     let mut ids = BTreeSet::new();
     let mut kinds = BTreeSet::new();
@@ -513,6 +524,12 @@ async fn md_01_other_methods_and_other_places_are_refused(app: &App) {
                 "{place}"
             );
         }
+        let head = Browser::new(app).send(Method::HEAD, place, &[], "").await;
+        assert_eq!(
+            (head.status.as_u16(), head.header("content-type")),
+            (200, "application/json"),
+            "{place}"
+        );
     }
     for path in [
         "/.well-known/openid-configuration/",
