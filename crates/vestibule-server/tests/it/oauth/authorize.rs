@@ -67,7 +67,7 @@ async fn known<'a>(app: &'a App, client: &RelyingParty, username: &str) -> Brows
 }
 
 async fn visit(app: &App, url: &str) -> Page {
-    Browser::new(app).send(Method::GET, url, &[], "").await
+    Browser::new(app).get(url).await
 }
 
 #[track_caller]
@@ -110,7 +110,7 @@ async fn a_person_signs_in_allows_and_the_app_gets_tokens(app: &App) {
     assert_eq!(info.status, 200, "{}", info.body);
     assert_eq!(info.json()["sub"], claims["sub"]);
     // The second app needs no password, and this one no question.
-    let again = browser.send(Method::GET, &web.request(&[]), &[], "").await;
+    let again = browser.get(&web.request(&[])).await;
     assert_eq!(again.status, 303);
     assert!(again.answer().contains_key("code"));
 }
@@ -208,7 +208,7 @@ async fn t01_o21_03_o21_04_o21_06_bcp_01_bcp_11_a_variant_of_a_registered_uri_is
     for variant in VARIANTS {
         for extra in ["", "none"] {
             let url = web.request(&[("redirect_uri", variant), ("prompt", extra)]);
-            let page = signed_in.send(Method::GET, &url, &[], "").await;
+            let page = signed_in.get(&url).await;
             shown(&page, 400);
             no_tokens(&page);
             assert!(
@@ -234,21 +234,14 @@ async fn t01_o21_03_o21_04_o21_06_bcp_01_bcp_11_a_variant_of_a_registered_uri_is
         "https://web.acme.test/cb%",
     ] {
         let page = signed_in
-            .send(
-                Method::GET,
-                &format!(
-                    "/oauth/authorize?response_type=code&client_id=web&redirect_uri={}",
-                    encoded.replace(' ', "+")
-                ),
-                &[],
-                "",
-            )
+            .get(&format!(
+                "/oauth/authorize?response_type=code&client_id=web&redirect_uri={}",
+                encoded.replace(' ', "+")
+            ))
             .await;
         shown(&page, 400);
     }
-    let good = signed_in
-        .send(Method::GET, &web.request(&[]), &[], "")
-        .await;
+    let good = signed_in.get(&web.request(&[])).await;
     assert!(
         good.header("location")
             .starts_with("https://web.acme.test/cb?code="),
@@ -697,14 +690,10 @@ async fn o21_19_o21_39_t11_state_comes_back_byte_for_byte_or_not_at_all(app: &Ap
     }
     // With a code too.
     let mut browser = known(app, &web, "ada").await;
-    let page = browser
-        .send(Method::GET, &web.request(&[("state", states[3])]), &[], "")
-        .await;
+    let page = browser.get(&web.request(&[("state", states[3])])).await;
     assert_eq!(page.answer()["state"], states[3]);
     assert!(page.answer().contains_key("code"));
-    let page = browser
-        .send(Method::GET, &web.request(&[("state", "")]), &[], "")
-        .await;
+    let page = browser.get(&web.request(&[("state", "")])).await;
     assert!(!page.answer().contains_key("state"));
     // Too long: refused, and not cut.
     let page = visit(app, &web.request(&[("state", &"x".repeat(4097))])).await;
@@ -738,9 +727,7 @@ async fn o21_19_o21_39_t11_state_comes_back_byte_for_byte_or_not_at_all(app: &Ap
 async fn o21_31_o21_40_an_unverifiable_client_is_never_answered_silently(app: &App) {
     let native = RelyingParty::native();
     let mut browser = known(app, &native, "ada").await;
-    let silent = browser
-        .send(Method::GET, &native.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let silent = browser.get(&native.request(&[("prompt", "none")])).await;
     returned(&silent, native.redirect_uri, "consent_required");
     let page = browser.visit(&native.request(&[])).await;
     assert!(page.path.starts_with("/consent?request="), "{}", page.path);
@@ -749,9 +736,7 @@ async fn o21_31_o21_40_an_unverifiable_client_is_never_answered_silently(app: &A
     let spa = RelyingParty::spa();
     let page = browser.visit(&spa.request(&[])).await;
     browser.allow(&page).await;
-    let page = browser
-        .send(Method::GET, &spa.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let page = browser.get(&spa.request(&[("prompt", "none")])).await;
     assert!(page.answer().contains_key("code"));
 }
 
@@ -759,7 +744,7 @@ async fn o21_33_bcp_20_every_redirect_of_the_dialogue_is_303(app: &App) {
     let web = RelyingParty::web();
     let mut browser = Browser::new(app);
     let mut steps = Vec::new();
-    let mut page = browser.send(Method::GET, &web.request(&[]), &[], "").await;
+    let mut page = browser.get(&web.request(&[])).await;
     for _ in 0..12 {
         if page.status.is_redirection() {
             steps.push(page.status.as_u16());
@@ -768,7 +753,7 @@ async fn o21_33_bcp_20_every_redirect_of_the_dialogue_is_303(app: &App) {
                 break;
             }
             assert!(location.starts_with('/'), "{location}");
-            page = browser.send(Method::GET, &location, &[], "").await;
+            page = browser.get(&location).await;
         } else if page.body.contains("sign-in-submit") {
             page = browser
                 .submit_once(&page, &[("username", "ada"), ("password", PASSWORD)])
@@ -825,7 +810,7 @@ async fn t04_o21_44_bcp_04_only_code_in_three_modes_is_an_answer(app: &App) {
         for mode in modes {
             let url = web.request(&[("response_type", response_type), ("response_mode", mode)]);
             let (_, query) = url.split_once('?').unwrap();
-            let by_get = browser.send(Method::GET, &url, &[], "").await;
+            let by_get = browser.get(&url).await;
             let by_post = browser.post("/oauth/authorize", query).await;
             let by_post = if by_post.header("location").starts_with('/') {
                 browser.follow(by_post).await
@@ -872,9 +857,7 @@ async fn t04_o21_44_bcp_04_only_code_in_three_modes_is_an_answer(app: &App) {
             "file:///etc/passwd",
         ] {
             returned(
-                &browser
-                    .send(Method::GET, &web.request(&[(name, value)]), &[], "")
-                    .await,
+                &browser.get(&web.request(&[(name, value)])).await,
                 web.redirect_uri,
                 error,
             );
@@ -921,12 +904,7 @@ async fn iss_01_iss_04_o21_42_bcp_13_every_mode_and_every_error_carries_iss(app:
         .to_owned();
     let mut browser = known(app, &web, "ada").await;
     let page = browser
-        .send(
-            Method::GET,
-            &web.request(&[("response_mode", "fragment")]),
-            &[],
-            "",
-        )
+        .get(&web.request(&[("response_mode", "fragment")]))
         .await;
     assert!(
         page.header("location")
@@ -942,12 +920,7 @@ async fn iss_01_iss_04_o21_42_bcp_13_every_mode_and_every_error_carries_iss(app:
         (issuer.as_str(), "st4te-of-the-app")
     );
     let page = browser
-        .send(
-            Method::GET,
-            &web.request(&[("response_mode", "form_post")]),
-            &[],
-            "",
-        )
+        .get(&web.request(&[("response_mode", "form_post")]))
         .await;
     assert_eq!(page.status, 200);
     page_headers(&page);
@@ -1076,9 +1049,7 @@ async fn oc_04_max_age_asks_again_and_zero_is_login(app: &App) {
     let web = RelyingParty::web();
     let mut browser = known(app, &web, "ada").await;
     app.server.advance(100);
-    let page = browser
-        .send(Method::GET, &web.request(&[("max_age", "100")]), &[], "")
-        .await;
+    let page = browser.get(&web.request(&[("max_age", "100")])).await;
     let tokens = web.exchange(app, &page.answer()["code"]).await.json();
     assert_eq!(
         decode(tokens["id_token"].as_str().unwrap()).1["auth_time"],
@@ -1538,7 +1509,7 @@ async fn o21_32_bcp_22_an_authorized_request_cannot_choose_its_subject(app: &App
 async fn bcp_12_the_answer_itself_is_not_kept_and_sends_no_referrer(app: &App) {
     let web = RelyingParty::web();
     let mut browser = known(app, &web, "ada").await;
-    let page = browser.send(Method::GET, &web.request(&[]), &[], "").await;
+    let page = browser.get(&web.request(&[])).await;
     assert_eq!(
         (
             page.header("cache-control"),
@@ -1746,14 +1717,12 @@ async fn t22_while_the_database_is_away_the_person_is_told_and_nothing_is_issued
         web.request(&[("response_mode", "form_post")]),
         "/oauth/logout".to_owned(),
     ] {
-        let page = browser.send(Method::GET, &url, &[], "").await;
+        let page = browser.get(&url).await;
         shown(&page, 503);
         no_tokens(&page);
         assert!(page.header("retry-after").parse::<u32>().unwrap() >= 1);
     }
     app.with_database().await;
-    let page = browser
-        .send(Method::GET, &web.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let page = browser.get(&web.request(&[("prompt", "none")])).await;
     assert!(page.answer().contains_key("code"));
 }

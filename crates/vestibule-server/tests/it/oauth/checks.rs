@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -47,6 +48,28 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no text {name} in {value}"))
 }
 
+/// The names of an object's members.
+pub(crate) fn names(value: &Value) -> BTreeSet<&str> {
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+/// The published key that a token's header names.
+pub(crate) async fn published(app: &App, header: &Value) -> Value {
+    let keys = get(app, "/.well-known/jwks.json").await.json();
+    keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == header["kid"])
+        .expect("the key of the token is published")
+        .clone()
+}
+
 /// A refusal for programs: the status, the registered code, the schema of the body (T67), and that nobody may keep it.
 #[track_caller]
 pub(crate) fn refused(page: &Page, status: u16, error: &str) {
@@ -56,10 +79,9 @@ pub(crate) fn refused(page: &Page, status: u16, error: &str) {
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     let body = page.json();
     assert_eq!(text(&body, "error"), error, "{body}");
-    let names: Vec<&String> = body.as_object().unwrap().keys().collect();
     assert_eq!(
-        names,
-        ["clerk_trace_id", "error", "error_description", "errors"]
+        names(&body),
+        ["clerk_trace_id", "error", "error_description", "errors"].into()
     );
     let description = text(&body, "error_description");
     assert!(!description.is_empty());

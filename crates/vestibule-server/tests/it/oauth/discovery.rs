@@ -151,12 +151,7 @@ async fn md_03_every_listed_endpoint_answers_and_every_working_one_is_listed(app
         .collect::<Vec<_>>()
         .join(" ");
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &RelyingParty::web().request(&[("scope", &everything)]),
-            &[],
-            "",
-        )
+        .get(&RelyingParty::web().request(&[("scope", &everything)]))
         .await;
     assert!(
         page.header("location").starts_with("/sign-in"),
@@ -177,12 +172,7 @@ async fn md_03_every_listed_endpoint_answers_and_every_working_one_is_listed(app
     }
     for prompt in listed("prompt_values_supported") {
         let page = Browser::new(app)
-            .send(
-                Method::GET,
-                &RelyingParty::web().request(&[("prompt", &prompt)]),
-                &[],
-                "",
-            )
+            .get(&RelyingParty::web().request(&[("prompt", &prompt)]))
             .await;
         assert!(
             !page.header("location").contains("invalid_request"),
@@ -388,7 +378,7 @@ async fn o21_41_bcp_21_headers_of_strangers_change_no_address(app: &App) {
     ] {
         let mut browser = Browser::new(app);
         host.clone_into(&mut browser.host);
-        let page = browser.send(Method::GET, PLACES[0], &[], "").await;
+        let page = browser.get(PLACES[0]).await;
         assert_eq!(page.status, 421, "{host}");
         assert!(!page.body.contains("evil"));
     }

@@ -1,13 +1,12 @@
 //! `/oauth/introspect` and `/oauth/token_info`.
 
-use super::checks::{inactive, post, refused, text};
+use super::checks::{inactive, names, post, refused, text};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::installation::BASE;
 use crate::support::relying_party::{RelyingParty, decode};
 use http::Method;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 on_both_engines! {
     in_01_the_caller_proves_itself_or_holds_a_token,
@@ -298,14 +297,8 @@ async fn in_03_an_active_answer_says_what_the_token_says(app: &App) {
     let tokens = web.tokens(app, "ada").await;
     let (_, claims) = decode(text(&tokens, "access_token"));
     let answer = ask(app, &web, text(&tokens, "access_token")).await.json();
-    let names: BTreeSet<&str> = answer
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
     assert_eq!(
-        names,
+        names(&answer),
         [
             "active",
             "scope",

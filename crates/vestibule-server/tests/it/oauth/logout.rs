@@ -1,6 +1,6 @@
 //! `/oauth/logout` (RP-initiated) and `/sign-out`.
 
-use super::checks::{forgeries, get, page_headers, shown, text};
+use super::checks::{forgeries, get, page_headers, published, shown, text};
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
 use crate::support::relying_party::{RelyingParty, decode, encode};
@@ -45,12 +45,7 @@ fn address(params: &[(&'static str, &str)]) -> String {
 /// Whether the person is still signed in in this browser.
 async fn is_in(browser: &mut Browser<'_>) -> bool {
     let page = browser
-        .send(
-            Method::GET,
-            &RelyingParty::first_party().request(&[("prompt", "none")]),
-            &[],
-            "",
-        )
+        .get(&RelyingParty::first_party().request(&[("prompt", "none")]))
         .await;
     page.answer().contains_key("code")
 }
@@ -82,7 +77,7 @@ async fn rl_01_rl_05_a_hint_of_this_session_ends_it_and_leads_to_the_registered_
         ("post_logout_redirect_uri", "https://web.acme.test/bye"),
         ("state", "a b&c"),
     ]);
-    let page = browser.send(Method::GET, &url, &[], "").await;
+    let page = browser.get(&url).await;
     assert_eq!(
         (page.status.as_u16(), page.header("location")),
         (303, "https://web.acme.test/bye?state=a+b%26c")
@@ -95,12 +90,7 @@ async fn rl_01_rl_05_a_hint_of_this_session_ends_it_and_leads_to_the_registered_
     // Without an address: our own page.
     let (mut browser, tokens) = signed_in(app, &web, "ada").await;
     let page = browser
-        .send(
-            Method::GET,
-            &address(&[("id_token_hint", text(&tokens, "id_token"))]),
-            &[],
-            "",
-        )
+        .get(&address(&[("id_token_hint", text(&tokens, "id_token"))]))
         .await;
     shown(&page, 200);
     assert!(!is_in(&mut browser).await);
@@ -150,14 +140,7 @@ async fn rl_02_t23_t26_only_an_id_token_of_ours_is_a_hint_and_an_expired_one_cou
     let (mut browser, tokens) = signed_in(app, &web, "ada").await;
     let hint = text(&tokens, "id_token");
     let (header, claims) = decode(hint);
-    let keys = get(app, "/.well-known/jwks.json").await.json();
-    let jwk = keys["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|key| key["kid"] == header["kid"])
-        .unwrap()
-        .clone();
+    let jwk = published(app, &header).await;
     let foreign = RelyingParty::globex().tokens(app, "ada").await;
     let mut bad = forgeries(hint, &header, &claims, &jwk);
     for (name, token) in [
@@ -170,15 +153,10 @@ async fn rl_02_t23_t26_only_an_id_token_of_ours_is_a_hint_and_an_expired_one_cou
     }
     for (name, token) in bad.iter().filter(|(_, token)| token.len() < 7000) {
         let page = browser
-            .send(
-                Method::GET,
-                &address(&[
-                    ("id_token_hint", token),
-                    ("post_logout_redirect_uri", "https://web.acme.test/bye"),
-                ]),
-                &[],
-                "",
-            )
+            .get(&address(&[
+                ("id_token_hint", token),
+                ("post_logout_redirect_uri", "https://web.acme.test/bye"),
+            ]))
             .await;
         assert!(
             page.status == 200 && page.header("location").is_empty(),
@@ -191,15 +169,10 @@ async fn rl_02_t23_t26_only_an_id_token_of_ours_is_a_hint_and_an_expired_one_cou
     assert!(is_in(&mut browser).await);
     app.server.advance(7200);
     let page = browser
-        .send(
-            Method::GET,
-            &address(&[
-                ("id_token_hint", hint),
-                ("post_logout_redirect_uri", "https://web.acme.test/bye"),
-            ]),
-            &[],
-            "",
-        )
+        .get(&address(&[
+            ("id_token_hint", hint),
+            ("post_logout_redirect_uri", "https://web.acme.test/bye"),
+        ]))
         .await;
     assert_eq!(page.header("location"), "https://web.acme.test/bye");
     assert!(!is_in(&mut browser).await);
@@ -210,16 +183,11 @@ async fn rl_03_client_id_must_be_the_audience_of_the_hint(app: &App) {
     let (mut browser, tokens) = signed_in(app, &web, "ada").await;
     for client_id in ["spa", "nobody", "Web"] {
         let page = browser
-            .send(
-                Method::GET,
-                &address(&[
-                    ("id_token_hint", text(&tokens, "id_token")),
-                    ("client_id", client_id),
-                    ("post_logout_redirect_uri", "https://spa.acme.test/bye"),
-                ]),
-                &[],
-                "",
-            )
+            .get(&address(&[
+                ("id_token_hint", text(&tokens, "id_token")),
+                ("client_id", client_id),
+                ("post_logout_redirect_uri", "https://spa.acme.test/bye"),
+            ]))
             .await;
         shown(&page, 400);
         assert!(
@@ -229,16 +197,11 @@ async fn rl_03_client_id_must_be_the_audience_of_the_hint(app: &App) {
     }
     assert!(is_in(&mut browser).await);
     let page = browser
-        .send(
-            Method::GET,
-            &address(&[
-                ("id_token_hint", text(&tokens, "id_token")),
-                ("client_id", "web"),
-                ("post_logout_redirect_uri", "https://web.acme.test/bye"),
-            ]),
-            &[],
-            "",
-        )
+        .get(&address(&[
+            ("id_token_hint", text(&tokens, "id_token")),
+            ("client_id", "web"),
+            ("post_logout_redirect_uri", "https://web.acme.test/bye"),
+        ]))
         .await;
     assert_eq!(page.status, 303);
 }
@@ -267,7 +230,7 @@ async fn rl_04_without_a_hint_or_with_somebody_elses_the_person_is_asked(app: &A
             ("post_logout_redirect_uri", "https://spa.acme.test/bye"),
         ],
     ] {
-        asks(&browser.send(Method::GET, &address(&params), &[], "").await);
+        asks(&browser.get(&address(&params)).await);
         assert!(is_in(&mut browser).await);
     }
     let page = browser
@@ -332,9 +295,7 @@ async fn rl_05_t02_bcp_01_no_variant_of_a_registered_address_is_followed(app: &A
             ],
             vec![("post_logout_redirect_uri", variant), ("state", "s")],
         ] {
-            let page = Browser::new(app)
-                .send(Method::GET, &address(&params), &[], "")
-                .await;
+            let page = Browser::new(app).get(&address(&params)).await;
             shown(&page, 200);
             assert!(
                 !page.body.contains("evil.example")
@@ -346,12 +307,10 @@ async fn rl_05_t02_bcp_01_no_variant_of_a_registered_address_is_followed(app: &A
     }
     // A good address of no client, and every other parameter that could lead away.
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &address(&[("post_logout_redirect_uri", "https://web.acme.test/bye")]),
-            &[],
-            "",
-        )
+        .get(&address(&[(
+            "post_logout_redirect_uri",
+            "https://web.acme.test/bye",
+        )]))
         .await;
     shown(&page, 200);
     for name in [
@@ -374,12 +333,7 @@ async fn rl_05_t02_bcp_01_no_variant_of_a_registered_address_is_followed(app: &A
             "/consent",
         ] {
             let page = Browser::new(app)
-                .send(
-                    Method::GET,
-                    &format!("{path}?{name}=https://evil.example/"),
-                    &[],
-                    "",
-                )
+                .get(&format!("{path}?{name}=https://evil.example/"))
                 .await;
             assert!(
                 !page.header("location").contains("evil") && !page.body.contains("evil.example"),
@@ -397,43 +351,28 @@ async fn rl_05_state_comes_back_exactly_or_the_request_is_refused(app: &App) {
         &"x".repeat(4096),
     ] {
         let page = Browser::new(app)
-            .send(
-                Method::GET,
-                &address(&[
-                    ("client_id", "web"),
-                    ("post_logout_redirect_uri", "https://web.acme.test/bye"),
-                    ("state", state),
-                ]),
-                &[],
-                "",
-            )
+            .get(&address(&[
+                ("client_id", "web"),
+                ("post_logout_redirect_uri", "https://web.acme.test/bye"),
+                ("state", state),
+            ]))
             .await;
         assert_eq!(page.status, 303);
         assert_eq!(page.answer()["state"], *state);
     }
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &address(&[
-                ("client_id", "web"),
-                ("post_logout_redirect_uri", "https://web.acme.test/bye"),
-                ("state", &"x".repeat(4097)),
-            ]),
-            &[],
-            "",
-        )
+        .get(&address(&[
+            ("client_id", "web"),
+            ("post_logout_redirect_uri", "https://web.acme.test/bye"),
+            ("state", &"x".repeat(4097)),
+        ]))
         .await;
     shown(&page, 400);
 }
 
 async fn rl_06_o21_36_it_works_without_parameters_and_nobody_elses_form_signs_out(app: &App) {
     let web = RelyingParty::web();
-    shown(
-        &Browser::new(app)
-            .send(Method::GET, "/oauth/logout", &[], "")
-            .await,
-        200,
-    );
+    shown(&Browser::new(app).get("/oauth/logout").await, 200);
     let (mut browser, _) = signed_in(app, &web, "ada").await;
     let (mut other, _) = signed_in(app, &web, "bob").await;
     let question = browser.visit("/oauth/logout").await;
@@ -487,12 +426,7 @@ async fn t10_t11_repeated_or_unreadable_parameters_are_refused(app: &App) {
         "&x=%00",
         "&x=%",
     ] {
-        shown(
-            &browser
-                .send(Method::GET, &format!("{good}{extra}"), &[], "")
-                .await,
-            400,
-        );
+        shown(&browser.get(&format!("{good}{extra}")).await, 400);
     }
     let (_, body) = good.split_once('?').unwrap();
     shown(
@@ -531,12 +465,7 @@ async fn t10_t11_repeated_or_unreadable_parameters_are_refused(app: &App) {
     }
     for sealed in ["x", "", "AAAA", &"A".repeat(5000)] {
         let page = browser
-            .send(
-                Method::GET,
-                &format!("/oauth/logout?continue={sealed}"),
-                &[],
-                "",
-            )
+            .get(&format!("/oauth/logout?continue={sealed}"))
             .await;
         assert!(page.header("location").is_empty() && page.status.as_u16() < 500);
     }
@@ -560,18 +489,11 @@ async fn rl_04_of_several_accounts_the_one_that_is_meant_ends(app: &App) {
         page.body
     );
     let page = browser
-        .send(
-            Method::GET,
-            &address(&[("id_token_hint", text(&ada, "id_token"))]),
-            &[],
-            "",
-        )
+        .get(&address(&[("id_token_hint", text(&ada, "id_token"))]))
         .await;
     shown(&page, 200);
     // Bob stays.
-    let page = browser
-        .send(Method::GET, &web.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let page = browser.get(&web.request(&[("prompt", "none")])).await;
     let tokens = web.exchange(app, &page.answer()["code"]).await.json();
     assert_eq!(
         web.userinfo(app, text(&tokens, "access_token"))
@@ -580,15 +502,10 @@ async fn rl_04_of_several_accounts_the_one_that_is_meant_ends(app: &App) {
         "bob@acme.test"
     );
     let page = browser
-        .send(
-            Method::GET,
-            &web.request(&[
-                ("prompt", "none"),
-                ("id_token_hint", text(&ada, "id_token")),
-            ]),
-            &[],
-            "",
-        )
+        .get(&web.request(&[
+            ("prompt", "none"),
+            ("id_token_hint", text(&ada, "id_token")),
+        ]))
         .await;
     assert_eq!(page.answer()["error"], "login_required");
 }
@@ -597,12 +514,7 @@ async fn rl_06_the_old_cookie_opens_nothing_after_sign_out(app: &App) {
     let (mut browser, tokens) = signed_in(app, &RelyingParty::web(), "ada").await;
     let before = browser.cookies.clone();
     let page = browser
-        .send(
-            Method::GET,
-            &address(&[("id_token_hint", text(&tokens, "id_token"))]),
-            &[],
-            "",
-        )
+        .get(&address(&[("id_token_hint", text(&tokens, "id_token"))]))
         .await;
     assert!(
         page.headers
@@ -628,7 +540,7 @@ async fn rl_05_the_free_port_of_a_redirect_uri_is_not_one_of_sign_out(app: &App)
             ("client_id", "native"),
             ("post_logout_redirect_uri", target),
         ]);
-        Browser::new(app).send(Method::GET, &url, &[], "").await
+        Browser::new(app).get(&url).await
     };
     for good in [registered, "com.acme.app:/bye"] {
         assert_eq!(leave(good).await.header("location"), good);

@@ -296,15 +296,10 @@ async fn rv_05_scripts_of_the_client_may_call_and_there_is_no_jsonp(app: &App) {
         .await;
     assert_eq!(page.header("access-control-allow-origin"), "");
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &format!(
-                "/oauth/revoke?token={}&callback=alert",
-                text(&tokens, "access_token")
-            ),
-            &[],
-            "",
-        )
+        .get(&format!(
+            "/oauth/revoke?token={}&callback=alert",
+            text(&tokens, "access_token")
+        ))
         .await;
     refused(&page, 405, "invalid_request");
     assert!(!page.body.contains("alert"));

@@ -59,13 +59,13 @@ fn returned(page: &Page, error: &str) {
 }
 
 async fn visit(app: &App, url: &str) -> Page {
-    Browser::new(app).send(Method::GET, url, &[], "").await
+    Browser::new(app).get(url).await
 }
 
 async fn seed_003_the_whole_flow_with_302_and_its_siblings(app: &App) {
     let field = RelyingParty::field();
     let mut browser = Browser::new(app);
-    let page = browser.send(Method::GET, &request(&[]), &[], "").await;
+    let page = browser.get(&request(&[])).await;
     assert_eq!(page.status, 302);
     assert!(
         page.header("location").starts_with("/sign-in?request="),
@@ -103,7 +103,7 @@ async fn seed_003_the_whole_flow_with_302_and_its_siblings(app: &App) {
         .await;
     assert_eq!(info.json()["email"], "ada@acme.test");
     // The second time nobody is asked: one redirect, 302.
-    let page = browser.send(Method::GET, &request(&[]), &[], "").await;
+    let page = browser.get(&request(&[])).await;
     assert_eq!(page.status, 302);
     assert!(
         page.header("location")
@@ -400,7 +400,7 @@ async fn seed_003_o21_19_bcp_12_state_comes_back_byte_for_byte_and_nothing_is_ke
         &"x".repeat(4096),
     ] {
         let url = request(&[("state", state)]);
-        let page = browser.send(Method::GET, &url, &[], "").await;
+        let page = browser.get(&url).await;
         assert_eq!(page.status, 302);
         assert_eq!(page.answer()["state"], *state);
         assert!(page.answer().contains_key("code"));
@@ -519,7 +519,7 @@ async fn seed_003_bcp_14_each_tenant_has_the_profile_below_its_own_base(app: &Ap
     let globex = RelyingParty::globex();
     let url = here(&globex.request(&[]));
     let mut browser = Browser::new(app);
-    let page = browser.send(Method::GET, &url, &[], "").await;
+    let page = browser.get(&url).await;
     assert_eq!(page.status, 302);
     assert!(
         page.header("location")

@@ -171,33 +171,18 @@ async fn t62_clients_and_secrets_of_one_tenant_are_nothing_in_another(app: &App)
         );
         shown(
             &Browser::new(app)
-                .send(
-                    Method::GET,
-                    &there.request(&[("redirect_uri", "https://spa.acme.test/cb")]),
-                    &[],
-                    "",
-                )
+                .get(&there.request(&[("redirect_uri", "https://spa.acme.test/cb")]))
                 .await,
             401,
         );
     }
     // The redirect URI of the other tenant's client of the same name.
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &globex.request(&[("redirect_uri", "https://web.acme.test/cb")]),
-            &[],
-            "",
-        )
+        .get(&globex.request(&[("redirect_uri", "https://web.acme.test/cb")]))
         .await;
     shown(&page, 400);
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &RelyingParty::web().request(&[("redirect_uri", "https://web.globex.test/cb")]),
-            &[],
-            "",
-        )
+        .get(&RelyingParty::web().request(&[("redirect_uri", "https://web.globex.test/cb")]))
         .await;
     shown(&page, 400);
     // A person of one cannot sign in at the other.
@@ -222,9 +207,7 @@ async fn t62_a_session_or_a_dialogue_of_one_tenant_is_nothing_in_another(app: &A
     let (first, globex) = (RelyingParty::first_party(), RelyingParty::globex());
     let mut browser = Browser::new(app);
     browser.authorize(&first.request(&[]), "ada").await;
-    let page = browser
-        .send(Method::GET, &globex.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let page = browser.get(&globex.request(&[("prompt", "none")])).await;
     assert_eq!(page.answer()["error"], "login_required");
     assert_eq!(page.answer()["iss"], globex.base);
     // The cookie under the other tenant's name.
@@ -234,14 +217,10 @@ async fn t62_a_session_or_a_dialogue_of_one_tenant_is_nothing_in_another(app: &A
             .cookies
             .insert(format!("vestibule-{kind}-globex"), value);
     }
-    let page = browser
-        .send(Method::GET, &globex.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let page = browser.get(&globex.request(&[("prompt", "none")])).await;
     assert_eq!(page.answer()["error"], "login_required");
     // A dialogue begun here does not go on there, though the browser is the same.
-    let page = browser
-        .send(Method::GET, &RelyingParty::web().request(&[]), &[], "")
-        .await;
+    let page = browser.get(&RelyingParty::web().request(&[])).await;
     let sealed = page
         .header("location")
         .split_once('=')
@@ -253,9 +232,7 @@ async fn t62_a_session_or_a_dialogue_of_one_tenant_is_nothing_in_another(app: &A
         "/t/globex/sign-in?request=",
         "/t/globex/consent?request=",
     ] {
-        let page = browser
-            .send(Method::GET, &format!("{path}{sealed}"), &[], "")
-            .await;
+        let page = browser.get(&format!("{path}{sealed}")).await;
         shown(&page, 400);
     }
 }
@@ -268,26 +245,17 @@ async fn t62_a_hint_of_one_tenant_is_nothing_in_another(app: &App) {
     let ours = web.tokens(app, "ada").await;
     let hint = text(&ours, "id_token");
     let page = browser
-        .send(
-            Method::GET,
-            &globex.request(&[("id_token_hint", hint), ("prompt", "none")]),
-            &[],
-            "",
-        )
+        .get(&globex.request(&[("id_token_hint", hint), ("prompt", "none")]))
         .await;
     assert_eq!(page.answer()["error"], "invalid_request");
     let page = browser
-        .send(
-            Method::GET,
-            &format!("{}/oauth/logout?id_token_hint={hint}", globex.base),
-            &[],
-            "",
-        )
+        .get(&format!(
+            "{}/oauth/logout?id_token_hint={hint}",
+            globex.base
+        ))
         .await;
     assert_eq!(page.status, 200);
-    let page = browser
-        .send(Method::GET, &globex.request(&[("prompt", "none")]), &[], "")
-        .await;
+    let page = browser.get(&globex.request(&[("prompt", "none")])).await;
     assert!(
         page.answer().contains_key("code"),
         "somebody else's hint signed the person out"
@@ -297,9 +265,7 @@ async fn t62_a_hint_of_one_tenant_is_nothing_in_another(app: &App) {
 async fn md_02_t38_an_alias_serves_the_same_issuer(app: &App) {
     let mut browser = Browser::new(app);
     "login.acme.test".clone_into(&mut browser.host);
-    let page = browser
-        .send(Method::GET, "/.well-known/openid-configuration", &[], "")
-        .await;
+    let page = browser.get("/.well-known/openid-configuration").await;
     assert_eq!(text(&page.json(), "issuer"), BASE);
     assert_eq!(
         page.body,
@@ -312,21 +278,13 @@ async fn md_02_t38_an_alias_serves_the_same_issuer(app: &App) {
     verified(app, BASE, text(&tokens, "id_token"), "web").await;
     // A domain of one tenant is no way to another.
     let page = browser
-        .send(
-            Method::GET,
-            "/t/globex/.well-known/openid-configuration",
-            &[],
-            "",
-        )
+        .get("/t/globex/.well-known/openid-configuration")
         .await;
     assert_eq!(page.status, 404);
     for host in ["LOGIN.acme.test", "login.acme.test"] {
         host.clone_into(&mut browser.host);
         assert_eq!(
-            browser
-                .send(Method::GET, "/.well-known/jwks.json", &[], "")
-                .await
-                .status,
+            browser.get("/.well-known/jwks.json").await.status,
             200,
             "{host}"
         );
@@ -391,7 +349,7 @@ async fn seed_002_a_satellite_has_no_oauth_endpoint_of_its_own(app: &App) {
         "/sign-out",
         "/setup/x",
     ] {
-        shown(&browser.send(Method::GET, path, &[], "").await, 403);
+        shown(&browser.get(path).await, 403);
     }
     for path in ["/sign-in", "/sign-up", "/accounts", "/consent", "/sign-out"] {
         shown(&browser.post(path, "csrf=x").await, 403);
@@ -418,7 +376,7 @@ async fn t38_an_unknown_host_or_tenant_is_refused(app: &App) {
             "/.well-known/openid-configuration",
             "/t/globex/.well-known/openid-configuration",
         ] {
-            let page = browser.send(Method::GET, path, &[], "").await;
+            let page = browser.get(path).await;
             assert_eq!(
                 page.status,
                 StatusCode::MISDIRECTED_REQUEST,
@@ -441,7 +399,7 @@ async fn t38_an_unknown_host_or_tenant_is_refused(app: &App) {
         "/t/globex%2f/sign-in",
         "/t/' OR 1=1/sign-in".replace(' ', "%20").as_str(),
     ] {
-        let page = Browser::new(app).send(Method::GET, path, &[], "").await;
+        let page = Browser::new(app).get(path).await;
         shown(&page, 404);
     }
 }

@@ -1,8 +1,8 @@
 //! `/oauth/token`: client authentication, codes, client credentials. Refresh tokens have a file of their own.
 
 use super::checks::{
-    accepted, get, grant_refused, inactive, is_over, no_grant, post, refused, text, together,
-    verified, with_bearer,
+    accepted, get, grant_refused, inactive, is_over, names, no_grant, post, refused, text,
+    together, verified, with_bearer,
 };
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::{Browser, Page};
@@ -471,14 +471,8 @@ async fn o21_14_oc_12_bcp_13_a_success_is_bearer_json_that_nobody_keeps(app: &Ap
         (200, "application/json", "no-store")
     );
     let tokens = page.json();
-    let names: BTreeSet<&str> = tokens
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
     assert_eq!(
-        names,
+        names(&tokens),
         [
             "access_token",
             "token_type",
@@ -800,14 +794,8 @@ async fn o21_24_at_05_o21_32_client_credentials_are_for_confidential_clients_and
     let machine = RelyingParty::machine("machine");
     let page = machine.for_itself(app).await;
     let tokens = page.json();
-    let names: BTreeSet<&str> = tokens
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
     assert_eq!(
-        names,
+        names(&tokens),
         ["access_token", "token_type", "expires_in", "scope"].into(),
         "{tokens}"
     );
@@ -1013,14 +1001,8 @@ async fn at_01_at_02_at_03_at_07_an_access_token_is_what_rfc_9068_says(app: &App
             ("at+jwt", alg)
         );
         let claims = verified(app, BASE, token, BASE).await;
-        let names: BTreeSet<&str> = claims
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
         assert_eq!(
-            names,
+            names(&claims),
             [
                 "iss",
                 "exp",
@@ -1119,7 +1101,7 @@ async fn t07_every_opaque_handle_is_refused_by_every_other_consumer(app: &App) {
     let opaque = RelyingParty::opaque();
     let mut browser = Browser::new(app);
     let hub = browser
-        .send(Method::GET, &opaque.request(&[]), &[], "")
+        .get(&opaque.request(&[]))
         .await
         .header("location")
         .to_owned();
@@ -1171,13 +1153,9 @@ async fn t07_every_opaque_handle_is_refused_by_every_other_consumer(app: &App) {
             }
         }
         if *kind != "sealed" {
-            let page = browser
-                .send(Method::GET, &format!("/oauth/authorize/{handle}"), &[], "")
-                .await;
+            let page = browser.get(&format!("/oauth/authorize/{handle}")).await;
             assert_eq!(page.status, 400, "{kind}");
-            let page = browser
-                .send(Method::GET, &format!("/setup/{handle}"), &[], "")
-                .await;
+            let page = browser.get(&format!("/setup/{handle}")).await;
             assert!(page.status.is_client_error(), "{kind} {}", page.status);
         }
     }

@@ -1,7 +1,8 @@
 //! `/oauth/userinfo`, and what our own endpoints accept as an access token.
 
 use super::checks::{
-    accepted, compact, forgeries, get, is_over, post, refused, text, verified, with_bearer,
+    accepted, compact, forgeries, is_over, names, post, published, refused, text, verified,
+    with_bearer,
 };
 use crate::support::app::{App, on_both_engines};
 use crate::support::browser::Browser;
@@ -113,21 +114,11 @@ async fn oc_13_t26_a_client_that_asked_for_it_gets_a_signed_answer(app: &App) {
     let mut browser = Browser::new(app);
     browser.authorize(&opaque.request(&[]), "ada").await;
     let hinted = browser
-        .send(
-            Method::GET,
-            &opaque.request(&[("id_token_hint", &page.body), ("prompt", "none")]),
-            &[],
-            "",
-        )
+        .get(&opaque.request(&[("id_token_hint", &page.body), ("prompt", "none")]))
         .await;
     assert_eq!(hinted.answer()["error"], "invalid_request");
     let asked = browser
-        .send(
-            Method::GET,
-            &format!("/oauth/logout?id_token_hint={}", page.body),
-            &[],
-            "",
-        )
+        .get(&format!("/oauth/logout?id_token_hint={}", page.body))
         .await;
     assert!(asked.form().action.ends_with("/sign-out"));
 }
@@ -368,14 +359,8 @@ async fn oc_17_each_scope_releases_its_claims_and_no_other(app: &App) {
             .userinfo(app, text(&web.tokens(app, "ada").await, "access_token"))
             .await
             .json();
-        let names: BTreeSet<&str> = info
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
         let expected: BTreeSet<&str> = always.iter().chain(*released).copied().collect();
-        assert_eq!(names, expected, "{scope}");
+        assert_eq!(names(&info), expected, "{scope}");
     }
 }
 
@@ -397,15 +382,10 @@ async fn at_06_t26_only_an_access_token_of_ours_for_us_is_accepted(app: &App) {
     }
     // An access token is no hint.
     let page = Browser::new(app)
-        .send(
-            Method::GET,
-            &web.request(&[
-                ("id_token_hint", text(&tokens, "access_token")),
-                ("prompt", "none"),
-            ]),
-            &[],
-            "",
-        )
+        .get(&web.request(&[
+            ("id_token_hint", text(&tokens, "access_token")),
+            ("prompt", "none"),
+        ]))
         .await;
     assert_eq!(page.answer()["error"], "invalid_request");
     // Nor is a token for an API one for us.
@@ -426,14 +406,7 @@ async fn at_06_t23_t24_forged_tokens_are_refused(app: &App) {
         let tokens = client.tokens(app, "ada").await;
         let good = text(&tokens, "access_token");
         let (header, claims) = decode(good);
-        let keys = get(app, "/.well-known/jwks.json").await.json();
-        let jwk = keys["keys"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|key| key["kid"] == header["kid"])
-            .unwrap()
-            .clone();
+        let jwk = published(app, &header).await;
         let mut all = forgeries(good, &header, &claims, &jwk);
         // The ID token's key and header around an access token's claims, and the other way round.
         let (id_header, id_claims) = decode(text(&tokens, "id_token"));
@@ -469,12 +442,7 @@ async fn at_06_t23_t24_forged_tokens_are_refused(app: &App) {
             .filter(|(_, hint)| hint.len() < 3000 && !hint.is_empty())
         {
             let page = Browser::new(app)
-                .send(
-                    Method::GET,
-                    &client.request(&[("id_token_hint", hint), ("prompt", "none")]),
-                    &[],
-                    "",
-                )
+                .get(&client.request(&[("id_token_hint", hint), ("prompt", "none")]))
                 .await;
             assert_eq!(page.answer()["error"], "invalid_request", "{name}");
         }

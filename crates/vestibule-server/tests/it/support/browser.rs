@@ -171,9 +171,14 @@ impl<'a> Browser<'a> {
         }
     }
 
+    /// Looks at an address, no redirect followed.
+    pub(crate) async fn get(&mut self, target: &str) -> Page {
+        self.send(Method::GET, target, &[], "").await
+    }
+
     /// Visits an address and follows redirects as long as they stay on the server.
     pub(crate) async fn visit(&mut self, target: &str) -> Page {
-        let page = self.send(Method::GET, target, &[], "").await;
+        let page = self.get(target).await;
         self.follow(page).await
     }
 
@@ -186,7 +191,7 @@ impl<'a> Browser<'a> {
             {
                 return page;
             }
-            page = self.send(Method::GET, &location, &[], "").await;
+            page = self.get(&location).await;
         }
         panic!(
             "more than ten redirects, last to {}",
