@@ -13,8 +13,8 @@ use crate::http::peer::TrustedProxies;
 use crate::http::seal::RootKey;
 use crate::http::throttle::Throttle;
 use crate::jobs::{self, Stop};
-use crate::outbound::http::OutboundHttp;
 use crate::outbound::http::tls::AuthoritiesError;
+use crate::outbound::http::{DEADLINE, OutboundHttp};
 use crate::outbound::password_hash::{Parameters, PasswordHasher};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +22,7 @@ use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_core::id::Chance as _;
@@ -55,13 +56,14 @@ pub(crate) enum ServeError {
 
 /// Opens the records and everything that requests and commands share.
 pub(crate) async fn open_shared(settings: &Settings) -> Result<Arc<Shared>, ServeError> {
-    open_with(settings, Arc::new(SystemClock)).await
+    open_with(settings, Arc::new(SystemClock), DEADLINE).await
 }
 
-/// The same with another clock.
+/// The same with another clock, and another deadline of outgoing calls.
 pub(crate) async fn open_with(
     settings: &Settings,
     clock: Arc<dyn Clock>,
+    outbound_deadline: Duration,
 ) -> Result<Arc<Shared>, ServeError> {
     let file = |path: &Path| {
         let path = path.display().to_string();
@@ -75,7 +77,11 @@ pub(crate) async fn open_with(
     };
     let other = |error: &dyn std::fmt::Display| ServeError::Other(error.to_string());
     let root_key = RootKey::new(key.expose()).map_err(|error| other(&error))?;
-    let outbound = OutboundHttp::new(settings.outbound_allow.clone(), settings.ca_file.as_deref())?;
+    let outbound = OutboundHttp::new(
+        settings.outbound_allow.clone(),
+        settings.ca_file.as_deref(),
+        outbound_deadline,
+    )?;
     let options = match &settings.database {
         Some(url) => DatabaseOptions::parse(url.expose())?,
         None => DatabaseOptions::in_folder(&settings.data),

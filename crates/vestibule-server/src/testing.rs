@@ -6,6 +6,7 @@ use crate::http::context::{Clock, Shared, SystemChance, to_timestamp};
 use crate::jobs::Stop;
 use crate::mock_provider::behaviour::{Endpoint, Fault};
 use crate::mock_provider::{MockProvider, MockSettings, installation_provider, people};
+use crate::outbound::http::DEADLINE;
 use crate::serve::{self, ServeError};
 use bytes::Bytes;
 use http::request::Parts;
@@ -44,6 +45,16 @@ impl TestServer {
         now: u64,
         installation: &str,
     ) -> Result<Self, String> {
+        Self::open_with(settings, now, installation, DEADLINE).await
+    }
+
+    /// The same, with another time that it waits for providers.
+    pub async fn open_with(
+        settings: &[(&str, &str)],
+        now: u64,
+        installation: &str,
+        outbound_deadline: Duration,
+    ) -> Result<Self, String> {
         let variables = settings
             .iter()
             .map(|(name, value)| (format!("VESTIBULE_{name}"), (*value).to_owned()));
@@ -51,7 +62,8 @@ impl TestServer {
             config::resolve(None, variables, Path::new(".")).map_err(|error| error.to_string())?;
         let clock = Arc::new(TestClock(AtomicU64::new(now * 1000)));
         let text = |error: ServeError| error.to_string();
-        let shared = serve::open_with(&settings, Arc::<TestClock>::clone(&clock))
+        let its_clock = Arc::<TestClock>::clone(&clock);
+        let shared = serve::open_with(&settings, its_clock, outbound_deadline)
             .await
             .map_err(text)?;
         let server = Self { shared, clock };

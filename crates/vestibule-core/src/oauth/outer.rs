@@ -88,8 +88,6 @@ pub struct OuterRequest {
     pub redirect_uri: RedirectUri,
     /// The redirect URI as it was sent, which the token request repeats.
     pub redirect_uri_sent: String,
-    /// Where errors go if they cannot go there; none when it is not trusted.
-    pub error_redirect_uri: Option<RedirectUri>,
     /// Where the app goes afterwards.
     pub after_callback_redirect_url: Option<RedirectUri>,
     /// What is asked of us.
@@ -118,9 +116,9 @@ impl OuterRequest {
         let client_id = fields.required("client_id");
         let redirect_uri = fields.address("redirect_uri", true);
         let after = fields.address("after_callback_redirect_url", false);
-        let error = fields
-            .address("error_redirect_uri", false)
-            .or(fields.address("error_redirect_url", false));
+        for name in ["error_redirect_uri", "error_redirect_url"] {
+            let _: Option<&str> = fields.address(name, false);
+        }
         let scope = fields.scope("scope", true);
         let provider_scope = fields.scope("provider_scope", false).unwrap_or_default();
         let state = fields.state();
@@ -166,7 +164,6 @@ impl OuterRequest {
             provider_scope,
             redirect_uri: trusted(redirect_uri)?,
             redirect_uri_sent: redirect_uri.to_owned(),
-            error_redirect_uri: error.and_then(|address| rules.trusted.match_redirect(address)),
             after_callback_redirect_url,
             scope,
             state: state.to_owned(),
@@ -174,6 +171,15 @@ impl OuterRequest {
             response_mode,
         })
     }
+}
+
+/// Where an error goes that is found out when the person is back: to the redirect URI, or where the app wants errors if that one is
+/// not trusted any more. None when neither is.
+pub fn error_address(params: &Params, trusted: &TrustedDomains) -> Option<RedirectUri> {
+    ["redirect_uri", "error_redirect_uri", "error_redirect_url"]
+        .into_iter()
+        .filter_map(|name| params.get(name))
+        .find_map(|address| trusted.match_redirect(address))
 }
 
 /// Holds the secret of a request against the project's keys: authorize and token ask the same.
@@ -432,10 +438,6 @@ mod tests {
         assert!(matches!(request.kind, OuterType::Link(_)));
         assert_eq!(request.response_mode, OuterResponseMode::Json);
         assert_eq!(
-            request.error_redirect_uri.unwrap().as_str(),
-            "https://example.com/handler/error"
-        );
-        assert_eq!(
             request.after_callback_redirect_url.unwrap().as_str(),
             "https://example.com/home"
         );
@@ -523,9 +525,39 @@ mod tests {
     }
 
     #[test]
-    fn an_error_address_that_is_not_trusted_is_no_address() {
-        let request = ask(&[("error_redirect_uri", Some("https://evil.example/"))]).unwrap();
-        assert!(request.error_redirect_uri.is_none());
+    fn an_error_goes_to_the_first_address_that_is_trusted() {
+        let (app, pages, evil) = (
+            "https://a.example/cb",
+            "https://b.example/e",
+            "https://evil.example/",
+        );
+        let trusted = |domains: &[&str]| {
+            let domains = domains
+                .iter()
+                .map(|text| TrustedDomain::parse(text).unwrap());
+            TrustedDomains::new(domains.collect(), false)
+        };
+        let (both, second, none) = (
+            trusted(&["https://a.example", "https://b.example"]),
+            trusted(&["https://b.example"]),
+            trusted(&[]),
+        );
+        #[rustfmt::skip]
+        let table = [
+            (&both,   "error_redirect_uri", pages, Some(app)),
+            (&second, "error_redirect_uri", pages, Some(pages)),
+            (&second, "error_redirect_url", pages, Some(pages)),
+            (&second, "error_redirect_uri", evil,  None),
+            (&second, "state",              pages, None),
+            (&none,   "error_redirect_uri", pages, None),
+        ];
+        for (row, (trusted, name, address, expected)) in table.into_iter().enumerate() {
+            let query = query(&[("redirect_uri", Some(app)), (name, Some(address))]);
+            let params = Params::parse(query.as_bytes()).unwrap();
+            let found = error_address(&params, trusted);
+            let found = found.as_ref().map(RedirectUri::as_str);
+            assert_eq!(found, expected, "row {row}");
+        }
     }
 
     #[test]

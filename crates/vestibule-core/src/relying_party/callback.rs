@@ -5,7 +5,7 @@
 
 use super::fault::{UpstreamFault, UpstreamRefusal};
 use super::metadata::ProviderMetadata;
-use crate::oauth::params::Params;
+use crate::oauth::params::{Params, ParamsError};
 use crate::secret::{Handle, HandleKind, Secret};
 use serde::Deserialize;
 
@@ -19,6 +19,30 @@ pub struct Callback {
     pub code: Secret,
     /// The person's name, which Apple tells here only, and only once. Nothing vouches for it: it is what it is called.
     pub name: Option<String>,
+}
+
+/// Reads what came, as a query or as a form. Providers write line breaks into what they say about an error (Microsoft does), and
+/// [`Params`] takes control characters from nobody. Here they become spaces, which make no wrong code, state or issuer a right one.
+pub fn read(encoded: &[u8]) -> Result<Params, ParamsError> {
+    let mut clean = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = match rest {
+            [b'%', b'0' | b'1', digit, after @ ..] if digit.is_ascii_hexdigit() => {
+                clean.push(b'+');
+                after
+            }
+            [b'%', b'7', b'F' | b'f', after @ ..] => {
+                clean.push(b'+');
+                after
+            }
+            _ => {
+                clean.push(if byte.is_ascii_control() { b'+' } else { *byte });
+                after
+            }
+        };
+    }
+    Params::parse(&clean)
 }
 
 /// The `state` of a callback, if it has the form of one of ours.
@@ -141,6 +165,32 @@ mod tests {
                 .unwrap_err()
                 .is_temporary()
         );
+    }
+
+    #[test]
+    fn what_a_provider_says_may_have_line_breaks() {
+        for (encoded, description) in [
+            (
+                "error=e&error_description=No.%0D%0aTrace:+1%7f%00",
+                "No.  Trace: 1  ",
+            ),
+            ("error=e&error_description=a\r\nb%20c%257F%2B", "a  b c%7F+"),
+            ("error=e&error_description=%C3%A9%41", "éA"),
+        ] {
+            let params = read(encoded.as_bytes()).unwrap();
+            assert_eq!(params.get("error"), Some("e"));
+            assert_eq!(params.get("error_description"), Some(description));
+        }
+        // What counts is not repaired by it.
+        let params = read(b"code=c%0A&iss=https://op.example%0A").unwrap();
+        assert_eq!(params.get("code"), Some("c "));
+        assert_eq!(
+            Callback::parse(&params, &metadata()).unwrap_err(),
+            UpstreamFault::CallbackIssuer
+        );
+        for malformed in ["a=%0", "a=%0g", "a=%", "a=%ff"] {
+            assert!(read(malformed.as_bytes()).is_err(), "{malformed}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::http::context::{Clock, PublicAddress, Shared, SystemChance};
 use crate::http::peer::TrustedProxies;
 use crate::http::seal::RootKey;
 use crate::http::throttle::Throttle;
-use crate::outbound::http::OutboundHttp;
+use crate::outbound::http::{DEADLINE, OutboundHttp};
 use crate::outbound::password_hash::{Parameters, PasswordHasher};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Installation {
             root_key,
             configuration: Configuration::new(installation.version),
             hasher: PasswordHasher::start(light, NonZeroUsize::MIN, 16).unwrap(),
-            outbound: OutboundHttp::new(Vec::new(), None).unwrap(),
+            outbound: OutboundHttp::new(Vec::new(), None, DEADLINE).unwrap(),
             throttle: Throttle::new(),
             proxies: TrustedProxies::default(),
             clock: Arc::new(FixedClock),

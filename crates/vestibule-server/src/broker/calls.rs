@@ -2,7 +2,7 @@
 
 use crate::http::context::Ctx;
 use crate::http::projects::{Discovered, Upstream};
-use crate::outbound::http::{Bounds, OutboundError, OutboundResponse};
+use crate::outbound::http::{OutboundError, OutboundResponse};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use serde_json::Value;
@@ -147,7 +147,8 @@ async fn fetch(
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
     }
-    ctx.shared.outbound.get(url, headers, Bounds::DEFAULT).await
+    let outbound = &ctx.shared.outbound;
+    outbound.get(url, headers, outbound.usual()).await
 }
 
 async fn ask_tokens(
@@ -164,14 +165,13 @@ async fn ask_tokens(
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
     }
-    let answer = ctx
-        .shared
-        .outbound
+    let outbound = &ctx.shared.outbound;
+    let answer = outbound
         .post_encoded(
             metadata.token_endpoint.as_str(),
             &form.body,
             headers,
-            Bounds::DEFAULT,
+            outbound.usual(),
         )
         .await
         .map_err(|error| failed(ctx, upstream, "its token endpoint does not answer", &error))?;

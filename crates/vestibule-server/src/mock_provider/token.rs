@@ -242,6 +242,13 @@ impl MockProvider {
         }
         let keys = Arc::clone(&self.keys.lock());
         let mut claims = self.claims(&code.allowed);
+        if matches!(
+            code.allowed.behaviour,
+            Behaviour::UserInfo(_) | Behaviour::OtherSubject
+        ) {
+            // Or nobody would ask there (OpenID Connect Core, 5.4).
+            claims.retain(|name, _| name == "sub");
+        }
         let issued_at = if when(IdTokenFault::Expired) {
             now.minus(Lifetime::hours(2))
         } else {

@@ -36,7 +36,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 /// How long a call may take from its first to its last byte, waiting for its turn included, where the caller says nothing.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long it may take to have a connection: the look-up, the dialling and the TLS handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of an answer, in bytes, where the caller says nothing.
@@ -64,14 +64,6 @@ pub(crate) struct Bounds {
     pub(crate) body_bytes_max: usize,
     /// The whole time, waiting for a turn included.
     pub(crate) deadline: Duration,
-}
-
-impl Bounds {
-    /// 256 KiB and 10 s.
-    pub(crate) const DEFAULT: Self = Self {
-        body_bytes_max: BODY_BYTES_MAX,
-        deadline: DEADLINE,
-    };
 }
 
 /// Why there is no answer that can be used. What it prints may be shown to anybody.
@@ -173,24 +165,28 @@ pub(crate) struct OutboundHttp {
     client: Client<Connector, Full<Bytes>>,
     connector: Connector,
     turns: Turns,
+    deadline: Duration,
 }
 
 impl OutboundHttp {
-    /// A client that may call these hosts although they are private, and that trusts the authorities in this file besides the
-    /// system's.
+    /// A client that may call these hosts although they are private, that trusts the authorities in this file besides the
+    /// system's, and that waits this long where the caller says nothing: [`DEADLINE`], but for tests of providers that are slow.
     pub(crate) fn new(
         allow: Vec<OutboundHost>,
         ca_file: Option<&Path>,
+        deadline: Duration,
     ) -> Result<Self, AuthoritiesError> {
         let trust = Trust::read(ca_file)?;
-        Ok(Self::with_names(
-            allow,
-            trust,
-            Box::new(connect::system_names),
-        ))
+        let names = Box::new(connect::system_names);
+        Ok(Self::with_names(allow, trust, names, deadline))
     }
 
-    fn with_names(allow: Vec<OutboundHost>, trust: Trust, names: Box<Names>) -> Self {
+    fn with_names(
+        allow: Vec<OutboundHost>,
+        trust: Trust,
+        names: Box<Names>,
+        deadline: Duration,
+    ) -> Self {
         let connector = Connector::new(allow, trust, names);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -203,6 +199,15 @@ impl OutboundHttp {
             client,
             connector,
             turns: Turns::new(CALLS_MAX, CALLS_PER_HOST_MAX),
+            deadline,
+        }
+    }
+
+    /// What an answer may cost where there is no reason for other bounds.
+    pub(crate) const fn usual(&self) -> Bounds {
+        Bounds {
+            body_bytes_max: BODY_BYTES_MAX,
+            deadline: self.deadline,
         }
     }
 

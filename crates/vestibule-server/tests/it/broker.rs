@@ -1,5 +1,6 @@
 //! Sign-in through a provider, honest or not: what comes of it, and what is written.
 
 mod arrival;
+mod faults;
 mod hosted;
 mod linking;

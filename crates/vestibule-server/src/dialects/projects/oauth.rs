@@ -24,12 +24,13 @@ use vestibule_core::oauth::claims::ClaimsRequest;
 use vestibule_core::oauth::code::{AuthorizationCode, CodeStage};
 use vestibule_core::oauth::known_error::{KnownError, code_redirect};
 use vestibule_core::oauth::outer::{
-    OUTER_PARAMETERS, OuterRequest, OuterResponseMode, OuterType, ProjectRules,
+    OUTER_PARAMETERS, OuterRequest, OuterResponseMode, OuterType, ProjectRules, error_address,
 };
 use vestibule_core::oauth::params::Params;
 use vestibule_core::oauth::pkce::CodeChallenge;
 use vestibule_core::oauth::project::{OuterOutcome, PendingLink};
 use vestibule_core::oauth::token::Authorization;
+use vestibule_core::relying_party::callback;
 use vestibule_core::secret::{Handle, HandleKind};
 use vestibule_core::url::Issuer;
 use vestibule_store::{Committed, TenantUnit};
@@ -57,6 +58,10 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         return Ok(refuse(ctx, KnownError::OAuthProviderNotFoundOrNotEnabled));
     };
     let link = match &request.kind {
+        // Whoever came back would be refused.
+        OuterType::Authenticate if !upstream.provider.sign_in => {
+            return Ok(refuse(ctx, KnownError::OAuthProviderNotFoundOrNotEnabled));
+        }
         OuterType::Authenticate => None,
         OuterType::Link(token) => match person(ctx, token.reveal()).await? {
             Ok(Person { user, .. }) => Some(user.id),
@@ -162,12 +167,13 @@ fn refusal_page(ctx: &Ctx, error: &KnownError) -> Reply {
 /// `GET` and `POST /auth/oauth/callback/{provider}`: for the project API and for the hosted pages alike.
 pub(super) async fn callback(ctx: &mut Ctx, provider: &str) -> Answer {
     let posted = ctx.method == Method::POST;
-    let params = if posted {
-        ctx.form().ok()
+    let said: &[u8] = if posted {
+        &ctx.body
     } else {
-        ctx.query_params().ok()
+        ctx.query.as_deref().unwrap_or_default().as_bytes()
     };
-    let Some(params) = params else {
+    let is_readable = !posted || ctx.has_media_type("application/x-www-form-urlencoded");
+    let Some(params) = callback::read(said).ok().filter(|_| is_readable) else {
         return Ok(Ok(stray_page(ctx, &words::BROKEN_ANSWER)));
     };
     let arrival = match receive(ctx, provider, &params).await? {
@@ -218,23 +224,28 @@ async fn finish(
     issuer: &Issuer,
 ) -> Answer {
     let project = Arc::clone(ctx.tenant.project(&ctx.shared).await?);
-    // The settings may have changed meanwhile: what is not accepted now goes nowhere. A provider that is gone is said to the app.
-    let request = match parse(ctx, &project, provider, params, true) {
-        Ok(request) => request,
-        Err(error) => return Ok(Ok(refusal_page(ctx, &error))),
-    };
+    let state = params.get("state").unwrap_or_default();
     let to_app = |error: &KnownError| -> Answer {
+        // The settings may have changed meanwhile: an address that is not trusted now gets nothing.
+        let Some(address) = error_address(params, &project.trusted) else {
+            return Ok(Ok(refusal_page(ctx, error)));
+        };
         tracing::info!(
             reference = ctx.reference,
             tenant = ctx.tenant.tenant.slug,
             code = error.code(),
             "a brokered sign-in returns an error to the app"
         );
-        let location = error.redirect(&request.redirect_uri, &request.state, issuer);
+        let location = error.redirect(&address, state, issuer);
         Ok(Ok(reply::redirect(
             StatusCode::TEMPORARY_REDIRECT,
             &location,
         )?))
+    };
+    // Also what else is not accepted now, such as a key or a scope. A provider that is gone was found out before.
+    let request = match parse(ctx, &project, provider, params, true) {
+        Ok(request) => request,
+        Err(error) => return to_app(&error),
     };
     let (upstream, told) = match &arrival.told {
         Ok(told) => told,

@@ -16,7 +16,10 @@ use tokio_rustls::TlsAcceptor;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 /// Long enough for this machine to answer itself.
-const AMPLE: Bounds = Bounds::DEFAULT;
+const AMPLE: Bounds = Bounds {
+    body_bytes_max: BODY_BYTES_MAX,
+    deadline: DEADLINE,
+};
 /// What a test waits for an answer that never comes.
 const BRIEF: Bounds = Bounds {
     body_bytes_max: 1024,
@@ -153,7 +156,7 @@ fn hosts(allow: &[&str]) -> Vec<OutboundHost> {
 }
 
 fn outbound(allow: &[&str]) -> OutboundHttp {
-    OutboundHttp::new(hosts(allow), None).unwrap()
+    OutboundHttp::new(hosts(allow), None, DEADLINE).unwrap()
 }
 
 /// A client for which every name has these addresses; and how often it looked one up.
@@ -165,8 +168,12 @@ fn knowing(allow: &[&str], addresses: &[&str]) -> (OutboundHttp, Arc<AtomicUsize
         counter.fetch_add(1, Ordering::AcqRel);
         Ok(addresses.clone())
     };
-    let outbound =
-        OutboundHttp::with_names(hosts(allow), Trust::read(None).unwrap(), Box::new(names));
+    let outbound = OutboundHttp::with_names(
+        hosts(allow),
+        Trust::read(None).unwrap(),
+        Box::new(names),
+        DEADLINE,
+    );
     (outbound, lookups)
 }
 
@@ -504,7 +511,7 @@ async fn a_private_authority_counts_only_with_ca_file_and_only_for_its_names() {
     let upstream = Upstream::with_tls().await;
     let port = upstream.port;
     let allow = ["localhost", "127.0.0.1", "other.test"];
-    let trusting = OutboundHttp::new(hosts(&allow), Some(&file)).unwrap();
+    let trusting = OutboundHttp::new(hosts(&allow), Some(&file), DEADLINE).unwrap();
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("https://{host}:{port}/");
         let answer = get(&trusting, &url, AMPLE).await;
@@ -514,7 +521,7 @@ async fn a_private_authority_counts_only_with_ca_file_and_only_for_its_names() {
     }
     let names = Box::new(|_: &str| Ok(vec!["127.0.0.1".parse().unwrap()]));
     let trust = Trust::read(Some(&file)).unwrap();
-    let misled = OutboundHttp::with_names(hosts(&allow), trust, names);
+    let misled = OutboundHttp::with_names(hosts(&allow), trust, names, DEADLINE);
     let error = get(&misled, &format!("https://other.test:{port}/"), AMPLE)
         .await
         .unwrap_err();
@@ -527,7 +534,7 @@ fn a_file_of_authorities_that_holds_none_is_named_and_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     let refusal = || {
-        OutboundHttp::new(Vec::new(), Some(&file))
+        OutboundHttp::new(Vec::new(), Some(&file), DEADLINE)
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default()

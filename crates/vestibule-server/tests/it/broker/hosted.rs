@@ -20,6 +20,7 @@ in_both_worlds! {
     a_provider_that_is_not_there_has_no_button,
     two_tabs_come_back_each_to_its_own,
     whatever_goes_wrong_ends_on_the_sign_in_page_in_words,
+    an_answer_that_is_nobody_s_or_comes_again_ends_on_a_page,
     a_dialogue_that_ended_meanwhile_is_said,
     a_person_who_stays_too_long_is_told,
     too_many_departures_are_told_to_wait,
@@ -358,10 +359,28 @@ async fn whatever_goes_wrong_ends_on_the_sign_in_page_in_words(world: &World<'_>
     let web = RelyingParty::web();
     world.create_user("karl", "karl@example.org", true).await;
     let before = world.rows().await;
+    let (silent, wrong) = (
+        "The other site does not answer",
+        "We could not accept the other site",
+    );
     for (who, words) in [
         ("mary:refuse", "You did not sign in there"),
-        ("mary:wrong-nonce", "We could not accept the other site"),
-        ("mary:broken", "The other site does not answer"),
+        ("mary:wrong-iss", wrong),
+        ("mary:no-iss", wrong),
+        ("mary:broken", silent),
+        ("mary:html", wrong),
+        ("mary:huge", silent),
+        ("mary:private", silent),
+        ("mary:invalid_grant", wrong),
+        ("mary:wrong-nonce", wrong),
+        ("mary:wrong-audience", wrong),
+        ("mary:wrong-key", wrong),
+        ("mary:wrong-signature", wrong),
+        ("mary:unsigned", wrong),
+        ("mary:expired", wrong),
+        ("mary:wrong-subject", wrong),
+        ("mary:userinfo-broken", silent),
+        ("mary:userinfo-html", wrong),
         ("karl", "There is an account with your address already"),
     ] {
         let mut browser = world.browser();
@@ -377,6 +396,30 @@ async fn whatever_goes_wrong_ends_on_the_sign_in_page_in_words(world: &World<'_>
     let page = through(world, &mut browser, &web.request(&[]), "mary:refuse").await;
     let page = browser.sign_in(&page, "ada").await;
     assert!(browser.allow(&page).await.answer().contains_key("code"));
+}
+
+async fn an_answer_that_is_nobody_s_or_comes_again_ends_on_a_page(world: &World<'_>) {
+    let web = RelyingParty::web();
+    let before = world.rows().await;
+    for who in ["mary:no-state", "mary:wrong-state"] {
+        let page = through(world, &mut world.browser(), &web.request(&[]), who).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{who}");
+        assert!(page.body.contains("We did not expect this"), "{who}");
+        assert_eq!(world.rows().await, before, "{who}");
+    }
+    let mut browser = world.browser();
+    let page = browser.visit("/sign-in").await;
+    let location = press(&mut browser, &page).await;
+    let back = world.upstream.answer(&location, "mary").await;
+    browser.visit(&back).await;
+    let after = world.rows().await;
+    let again = browser.visit(&back).await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST);
+    assert!(again.body.contains("This link has expired"));
+    assert_eq!(world.rows().await, after);
+    assert_eq!(world.upstream.seen("/token").len(), 1);
+    // Who was signed in stays it.
+    assert!(browser.visit("/").await.body.contains("Mary"));
 }
 
 async fn a_dialogue_that_ended_meanwhile_is_said(world: &World<'_>) {

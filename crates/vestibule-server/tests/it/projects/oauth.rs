@@ -388,6 +388,7 @@ async fn errors_come_back_with_everything_an_app_needs(world: &World<'_>) {
         )
         .await;
     assert_eq!(page.status, StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(page.header("cache-control"), "no-store, max-age=0");
     assert!(page.header("location").starts_with(&format!("{CALLBACK}?")));
     let answer = page.answer();
     assert_eq!(answer["error"], "access_denied");
@@ -411,7 +412,16 @@ async fn errors_come_back_with_everything_an_app_needs(world: &World<'_>) {
         world.app.server.advance(10 * 60);
         browser.send(Method::GET, &back, &[], "").await
     };
-    assert_eq!(late().await.answer()["errorCode"], "OUTER_OAUTH_TIMEOUT");
+    let before = world.rows().await;
+    let page = late().await;
+    assert_eq!(page.status, StatusCode::TEMPORARY_REDIRECT);
+    let answer = page.answer();
+    assert_eq!(answer["errorCode"], "OUTER_OAUTH_TIMEOUT");
+    assert_eq!(
+        (answer["error"].as_str(), answer["state"].as_str()),
+        ("access_denied", STATE)
+    );
+    assert_eq!(world.rows().await, before);
 }
 
 async fn both_spellings_of_the_version_work(world: &World<'_>) {
@@ -450,9 +460,20 @@ async fn a_preflight_is_answered_for_everybody(world: &World<'_>) {
     assert_eq!((page.status, page.body.as_str()), (StatusCode::OK, ""));
     assert_eq!(page.header("access-control-allow-origin"), "*");
     assert_eq!(page.header("access-control-allow-credentials"), "");
+    assert_eq!(page.header("access-control-max-age"), "86400");
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let methods = page.header("access-control-allow-methods");
+        assert!(methods.contains(method), "{method}");
+    }
     for name in [
         "x-stack-access-token",
         "x-hexclave-access-token",
+        "x-stack-refresh-token",
+        "x-stack-secret-server-key",
+        "x-hexclave-override-error-status",
+        "x-hexclave-random-nonce",
+        "x-stack-client-version",
+        "x-stack-allow-anonymous-user",
         "ngrok-skip-browser-warning",
         "content-type",
     ] {
@@ -460,5 +481,17 @@ async fn a_preflight_is_answered_for_everybody(world: &World<'_>) {
             page.header("access-control-allow-headers").contains(name),
             "{name}"
         );
+    }
+    // What a script of another origin may read of an answer: without the codes an SDK sees no error at all.
+    let page = ask(world, &[("state", "")]).await;
+    for name in [
+        "retry-after",
+        "x-stack-actual-status",
+        "x-stack-known-error",
+        "x-hexclave-actual-status",
+        "x-hexclave-known-error",
+    ] {
+        let exposed = page.header("access-control-expose-headers");
+        assert!(exposed.contains(name), "{name}");
     }
 }

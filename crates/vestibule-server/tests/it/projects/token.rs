@@ -171,23 +171,24 @@ async fn a_code_that_is_wrong_is_refused(world: &World<'_>) {
         ("redirect_uri", CALLBACK),
         ("code_verifier", VERIFIER),
     ];
-    for (name, value) in [
-        ("code", "x"),
-        ("code", ""),
-        ("code", foreign.as_str()),
-        ("code_verifier", ""),
-        (
-            "code_verifier",
-            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXx",
-        ),
-        ("code_verifier", crate::support::relying_party::CHALLENGE),
-        ("redirect_uri", ""),
-        ("redirect_uri", "https://app.acme.test/handler/other"),
-        (
-            "redirect_uri",
-            "https://app.acme.test/handler/oauth-callback/",
-        ),
-    ] {
+    let mut unknown = good.clone();
+    let last = unknown.pop().unwrap();
+    unknown.push(if last == 'A' { 'E' } else { 'A' });
+    // The last column is for our log: every refusal reads the same.
+    #[rustfmt::skip]
+    let table = [
+        ("code",          "x",                                             "not in the form of a code"),
+        ("code",          "",                                              "not in the form of a code"),
+        ("code",          foreign.as_str(),                                "another client"),
+        ("code",          unknown.as_str(),                                "the secret of the code is wrong"),
+        ("code_verifier", "",                                              "code_verifier is missing"),
+        ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXx",   "code_verifier is wrong"),
+        ("code_verifier", crate::support::relying_party::CHALLENGE,        "code_verifier is wrong"),
+        ("redirect_uri",  "",                                              "redirect_uri is missing"),
+        ("redirect_uri",  "https://app.acme.test/handler/other",           "redirect_uri is not the one"),
+        ("redirect_uri",  "https://app.acme.test/handler/oauth-callback/", "redirect_uri is not the one"),
+    ];
+    for (name, value, detail) in table {
         let mut fields = fields;
         fields
             .iter_mut()
@@ -200,6 +201,8 @@ async fn a_code_that_is_wrong_is_refused(world: &World<'_>) {
             (400, "INVALID_AUTHORIZATION_CODE".to_owned()),
             "{name}={value}"
         );
+        let said = world.app.last_detail();
+        assert!(said.contains(detail), "{name}={value}: {said}");
     }
     // None of that used it up.
     assert_eq!(world.redeem(&good).await.status, StatusCode::OK);

@@ -4,6 +4,7 @@ use super::installation::{BASE, INSTALLATION};
 use bytes::Bytes;
 use http::{Request, Response};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 use vestibule_server::testing::{Captured, TestServer, capture_logs};
 
@@ -136,6 +137,26 @@ impl App {
         installation: &str,
     ) -> Self {
         let logs = capture_logs().unwrap();
+        let settings = Self::changed(settings, changed);
+        let server = Self::open(&settings, now, installation).await;
+        Self::of(server, settings, logs)
+    }
+
+    /// The same, but it waits for other servers only as long as somebody who has no time.
+    pub(crate) async fn start_impatient(
+        settings: &[(String, String)],
+        changed: &[(&str, &str)],
+        now: u64,
+        installation: &str,
+    ) -> Self {
+        let logs = capture_logs().unwrap();
+        let settings = Self::changed(settings, changed);
+        let deadline = Duration::from_secs(1);
+        let server = TestServer::open_with(&texts(&settings), now, installation, deadline).await;
+        Self::of(server.unwrap(), settings, logs)
+    }
+
+    fn changed(settings: &[(String, String)], changed: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut settings = settings.to_vec();
         settings.retain(|(name, _)| !changed.iter().any(|(known, _)| known == name));
         settings.extend(
@@ -143,7 +164,10 @@ impl App {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        let server = Self::open(&settings, now, installation).await;
+        settings
+    }
+
+    fn of(server: TestServer, settings: Vec<(String, String)>, logs: Captured) -> Self {
         Self {
             server,
             settings,
@@ -158,11 +182,7 @@ impl App {
         now: u64,
         installation: &str,
     ) -> TestServer {
-        let settings: Vec<(&str, &str)> = settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        TestServer::open(&settings, now, installation)
+        TestServer::open(&texts(settings), now, installation)
             .await
             .unwrap()
     }
@@ -301,6 +321,13 @@ impl App {
         );
         self.server.close().await;
     }
+}
+
+fn texts(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+    let texts = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    texts.collect()
 }
 
 async fn execute(server: &str, statement: &str) {

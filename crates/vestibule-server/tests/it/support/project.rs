@@ -26,6 +26,9 @@ pub(crate) const STATE: &str = "st4te of & the app";
 /// Where providers send a browser back to "google".
 pub(crate) const UPSTREAM_CALLBACK: &str = "/api/v1/auth/oauth/callback/google";
 
+/// The provider is on this machine.
+const ALLOWED: [(&str, &str); 1] = [("OUTBOUND_ALLOW", "127.0.0.1")];
+
 /// The families of header names.
 pub(crate) const FAMILIES: [&str; 2] = ["x-stack-", "x-hexclave-"];
 
@@ -98,8 +101,22 @@ impl World<'_> {
         upstream: &Upstream,
         test: impl AsyncFnOnce(&World<'_>),
     ) {
-        let allowed = [("OUTBOUND_ALLOW", "127.0.0.1")];
-        let app = App::start(settings, &allowed, START, installation).await;
+        let app = App::start(settings, &ALLOWED, START, installation).await;
+        World::live_in(app, upstream, test).await;
+    }
+
+    /// Runs a test in a world whose server does not wait for a slow provider as long as it would, with this installation.
+    pub(crate) async fn run_impatient(
+        settings: &[(String, String)],
+        installation: &str,
+        upstream: &Upstream,
+        test: impl AsyncFnOnce(&World<'_>),
+    ) {
+        let app = App::start_impatient(settings, &ALLOWED, START, installation).await;
+        World::live_in(app, upstream, test).await;
+    }
+
+    async fn live_in(app: App, upstream: &Upstream, test: impl AsyncFnOnce(&World<'_>)) {
         upstream.server.follow(&app.server);
         test(&World {
             app: &app,
