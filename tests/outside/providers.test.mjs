@@ -23,6 +23,8 @@ const titleOf = ({ scripts, width }) => `${scripts ? 'with' : 'without'}-scripts
 
 let callback;
 let upstream;
+// It answers with a form, as Apple does, from another site.
+let poster;
 let server;
 let browser;
 let screenshots;
@@ -43,26 +45,38 @@ before(async () => {
       person('ada-claimed', { email: 'ada@acme.test', email_verified: false }),
     ],
   });
+  poster = await startUpstream({
+    host: 'localhost',
+    clients: [
+      { client_id: 'main', redirect_uris: [`http://127.0.0.1:${port}/api/v1/auth/oauth/callback/apple`] },
+    ],
+    accounts: KINDS.map((kind) => person(`posted-${titleOf(kind)}`)),
+  });
   const file = installation(callback.url);
   const { client_id, client_secret } = upstream.clients.main;
   const google = { id: 'google', preset: 'google', issuer: upstream.issuer, client_id, client_secret };
   // Nobody listens there.
   const gone = { id: 'gone', name: 'Gone', issuer: 'http://127.0.0.1:9', client_id: 'x', client_secret: 'x' };
-  file.tenant[0].provider = [google, gone];
+  const apple = {
+    ...{ id: 'apple', preset: 'apple', issuer: poster.issuer, scopes: ['openid', 'profile'] },
+    ...{ client_id: 'main', client_secret: poster.clients.main.client_secret },
+    token_endpoint_auth_method: 'client_secret_post',
+  };
+  file.tenant[0].provider = [google, apple, gone];
   server = await startServer({
     port,
     file,
-    flags: ['--outbound-allow', `${new URL(upstream.issuer).host},127.0.0.1:9`],
+    flags: ['--outbound-allow', `${[upstream, poster].map((one) => new URL(one.issuer).host)},127.0.0.1:9`],
   });
   browser = await launchChromium();
 });
 
 after(async () => {
   await browser?.close();
-  await Promise.all([callback, upstream, server].map((one) => one?.stop()));
+  await Promise.all([callback, upstream, poster, server].map((one) => one?.stop()));
 });
 
-const open = (kind) => Visit.open(browser, { kind, server, callback, others: [upstream.issuer], screenshots });
+const open = (kind) => Visit.open(browser, { kind, server, callback, others: [upstream.issuer, poster.issuer], screenshots });
 
 /** As an app sends a person to us. */
 async function begin(visit) {
@@ -148,6 +162,51 @@ describe('the buttons of providers', () => {
     });
   }
 
+  for (const kind of KINDS) {
+    const title = titleOf(kind);
+    /** Goes to the provider, chooses there, and answers with the request by which its form came to us. */
+    const answerByForm = async (visit, sub) => {
+      const posted = visit.page.waitForRequest(
+        (sent) => sent.method() === 'POST' && sent.url().startsWith(`${server.url}/`),
+      );
+      await press(visit, 'Apple');
+      assert.equal(new URL(visit.page.url()).origin, poster.issuer);
+      await choose(visit, sub);
+      if (!kind.scripts) {
+        assert.equal(new URL(visit.page.url()).origin, poster.issuer);
+        await visit.click('form button[type=submit]');
+      }
+      return posted;
+    };
+
+    test(`an answer that another site posts comes without our cookies and signs in: ${title}`, async () => {
+      const visit = await open(kind);
+      const request = await begin(visit);
+      const posted = await answerByForm(visit, `posted-${title}`);
+      await visit.page.waitForURL('**/consent?*');
+      const headers = await posted.allHeaders();
+      assert.equal(headers['sec-fetch-site'], 'cross-site');
+      assert.equal(headers.cookie, undefined, 'a Lax cookie stays behind');
+      await visit.inspect('consent-after-posted-answer');
+      await visit.click('#consent-allow');
+      const received = await visit.received();
+      assert.equal(received.get('state'), request.url.searchParams.get('state'));
+      const claims = await whoSignedIn(received.get('code'), request.verifier);
+      assert.equal(claims.email, `posted-${title}@acme.test`);
+      assert.equal(claims.email_verified, true);
+      await visit.close();
+    });
+
+    test(`a refusal that another site posts leads back to our page: ${title}`, async () => {
+      const visit = await open(kind);
+      await begin(visit);
+      await answerByForm(visit, 'deny');
+      await visit.page.waitForURL('**/sign-in?*');
+      assert.match(await visit.page.textContent('#form-error'), /did not sign in there/);
+      await visit.close();
+    });
+  }
+
   const desk = { scripts: true, width: 1280, scheme: 'light' };
 
   test('T46 an address that both sides verified is one person, a claimed one is not', async () => {
@@ -196,6 +255,24 @@ describe('the buttons of providers', () => {
     assert.equal(refused.status(), 400);
     await other.inspect('callback-in-another-browser');
     await Promise.all([visit, begun, other].map((one) => one.close()));
+  });
+
+  test('T33 a posted answer counts in the browser that began it only', async () => {
+    const begun = await open({ ...desk, scripts: false });
+    await begin(begun);
+    await press(begun, 'Apple');
+    await choose(begun, `posted-${titleOf(KINDS[0])}`);
+    const form = await begun.page.content();
+    const other = await open({ ...desk, scripts: false });
+    await begin(other);
+    // The form as it stands, on the provider's own site.
+    await other.page.route(`${poster.issuer}/stolen`, (route) => route.fulfill({ contentType: 'text/html', body: form }));
+    await other.page.goto(`${poster.issuer}/stolen`);
+    await other.click('form button[type=submit]');
+    other.at('/api/v1/auth/oauth/callback/apple');
+    await other.inspect('posted-answer-in-another-browser');
+    assert.match(await other.page.textContent('main'), /browser/);
+    await Promise.all([begun, other].map((one) => one.close()));
   });
 
   test('a provider that is down leaves the person on our page with the other ways', async () => {

@@ -16,9 +16,10 @@ const escape = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.codePointA
 
 /**
  * Starts the provider. `clients` says who may send people: `{ client_id, redirect_uris, accessTokenSeconds? }`, each of which gets a
- * secret. `accounts` are the people: `sub` and the claims that are told about them.
+ * secret. `accounts` are the people: `sub` and the claims that are told about them. `host` is what it is called: `localhost` is another
+ * site than 127.0.0.1 to a browser.
  */
-export async function startUpstream({ clients, accounts }) {
+export async function startUpstream({ clients, accounts, host = '127.0.0.1' }) {
   const people = new Map(accounts.map((account) => [account.sub, account]));
   const lifetimes = new Map(clients.map((client) => [client.client_id, client.accessTokenSeconds]));
   const registered = clients.map(({ client_id, redirect_uris }) => ({
@@ -35,7 +36,7 @@ export async function startUpstream({ clients, accounts }) {
 
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const issuer = `http://${host}:${server.address().port}`;
 
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const provider = new Provider(issuer, {
@@ -85,6 +86,11 @@ export async function startUpstream({ clients, accounts }) {
       } catch (error) {
         response.writeHead(400, { 'content-type': 'text/plain' }).end(String(error.message));
       }
+      return;
+    }
+    // Not all of its pages say that they have no icon.
+    if (url.pathname === '/favicon.ico') {
+      response.writeHead(204).end();
       return;
     }
     if (url.pathname === '/auth') {

@@ -15,14 +15,16 @@ mod browser;
 mod floor;
 mod http;
 mod load;
+mod provider;
 mod records;
 mod report;
 mod rows;
 mod server;
 mod workers;
 
+use provider::Provider;
 use report::{Bar, Fact, Report};
-use rows::{Bench, FLOW_SIGN_IN, ROWS};
+use rows::{Bench, ROWS, Stage};
 use server::{Floor, Hashing, Server, Setup};
 
 const USAGE: &str = "\
@@ -137,9 +139,10 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
             println!("{USAGE}\nRows: {}", row_keys());
             return Ok(());
         }
-        ["--floor-server", folder] => return floor::serve(Path::new(folder), None),
-        ["--floor-server", folder, database] => {
-            return floor::serve(Path::new(folder), Some(database));
+        ["--floor-server", folder, port, database @ ..] => {
+            let port = port.parse().map_err(|_| format!("{port} is no port"))?;
+            let database = database.first().copied();
+            return floor::serve(Path::new(folder), Provider { port }, database);
         }
         _ => {}
     }
@@ -246,11 +249,13 @@ fn measure(
             disk_folder.display()
         ));
     }
+    let provider = Provider::start()?;
     let place = Place {
         folder: &folder.0,
         binary,
         options,
         postgres,
+        provider,
     };
     let mut report = Report {
         engine: if postgres.is_some() {
@@ -268,20 +273,17 @@ fn measure(
         .transpose()?;
     let floor_folder = folder.0.join("floor");
     std::fs::create_dir_all(&floor_folder).map_err(|error| error.to_string())?;
-    let floor = Floor::start(&floor_folder, floor_database.as_deref(), options.is_pinned)?;
-    let is_wanted = |key: &str| options.wants(key);
-    if ROWS
-        .iter()
-        .any(|(key, ..)| is_wanted(key) && *key != FLOW_SIGN_IN)
-    {
-        place.rows(&mut report, &floor, Hashing::Full, |key| {
-            is_wanted(key) && key != FLOW_SIGN_IN
-        })?;
-    }
-    if is_wanted(FLOW_SIGN_IN) {
-        place.rows(&mut report, &floor, Hashing::Token, |key| {
-            key == FLOW_SIGN_IN
-        })?;
+    let floor = Floor::start(
+        &floor_folder,
+        provider,
+        floor_database.as_deref(),
+        options.is_pinned,
+    )?;
+    for stage in Stage::ALL {
+        let is_wanted = |key: &str| options.wants(key) && Stage::of(key) == stage;
+        if ROWS.iter().any(|(key, ..)| is_wanted(key)) {
+            place.rows(&mut report, &floor, stage, is_wanted)?;
+        }
     }
     println!("{}", report.markdown());
     Ok(report)
@@ -300,6 +302,15 @@ fn conditions(options: &Options, disk: &str, is_postgres: bool) -> Vec<String> {
         ),
         "CPU is the server's process alone, in hundredths of a second. The floor is a bare hyper server doing the work that is named, under the same load.".to_owned(),
     ];
+    if ROWS
+        .iter()
+        .any(|(key, ..)| options.wants(key) && Stage::of(key) == Stage::Brokered)
+    {
+        conditions.push(format!(
+            "The provider of brokered sign-ins is a bare one inside the load; it signs with {}. Each person comes from a network of their own.",
+            provider::ALGORITHM
+        ));
+    }
     if is_postgres {
         conditions.push(format!(
             "PostgreSQL runs {} with fsync on, its data on {disk}; its own CPU is not counted.",
@@ -334,18 +345,25 @@ struct Place<'a> {
     binary: &'a Path,
     options: &'a Options,
     postgres: Option<&'a Postgres>,
+    provider: Provider,
 }
 
 impl Place<'_> {
     fn setup(
         &self,
         name: &str,
-        hashing: Hashing,
+        stage: Stage,
         (people, tenants): (usize, usize),
     ) -> Result<Setup, String> {
+        let hashing = if stage == Stage::SignIn {
+            Hashing::Token
+        } else {
+            Hashing::Full
+        };
+        let upstream = (stage == Stage::Brokered).then_some(self.provider);
         let apply = self.folder.join(format!("{name}.toml"));
-        std::fs::write(&apply, server::installation(people, tenants, hashing)?)
-            .map_err(|error| error.to_string())?;
+        let installation = server::installation(people, tenants, hashing, upstream)?;
+        std::fs::write(&apply, installation).map_err(|error| error.to_string())?;
         let database = self
             .postgres
             .map(|postgres| postgres.database(&format!("bench_{name}")))
@@ -356,6 +374,7 @@ impl Place<'_> {
             apply: Some(apply),
             database,
             hashing,
+            upstream,
             is_pinned: self.options.is_pinned,
         })
     }
@@ -365,7 +384,7 @@ impl Place<'_> {
         let mut first_ever = Vec::new();
         let mut warm = Vec::new();
         for index in 0..STARTS {
-            let mut setup = self.setup(&format!("start{index}"), Hashing::Full, (0, 0))?;
+            let mut setup = self.setup(&format!("start{index}"), Stage::Main, (0, 0))?;
             let server = Server::start(&setup)?;
             first_ever.push(server.start);
             server.stop()?;
@@ -404,20 +423,15 @@ impl Place<'_> {
         &self,
         report: &mut Report,
         floor: &Floor,
-        hashing: Hashing,
+        stage: Stage,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<(), String> {
-        let name = if hashing == Hashing::Full {
-            "main"
-        } else {
-            "token"
-        };
-        let filled = if hashing == Hashing::Full {
+        let filled = if stage == Stage::Main {
             (self.options.people(), self.options.tenants())
         } else {
             (self.options.connections.max(16), 0)
         };
-        let mut setup = self.setup(name, hashing, filled)?;
+        let mut setup = self.setup(stage.name(), stage, filled)?;
         Server::start(&setup)?.stop()?;
         // Applying looks at passwords; what is measured has hashed none before it is asked to.
         setup.apply = None;
@@ -427,6 +441,7 @@ impl Place<'_> {
         let bench = Bench {
             server: &server,
             floor,
+            upstream: setup.upstream,
             connections: self.options.connections,
             window: Duration::from_secs(self.options.seconds),
             resident_mib: Cell::new(idle),
@@ -436,7 +451,7 @@ impl Place<'_> {
             .build()
             .map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            if self.options.scale > 0 && hashing == Hashing::Full {
+            if self.options.scale > 0 && stage == Stage::Main {
                 bench
                     .fill(self.options.scale, self.options.tenants())
                     .await?;
@@ -447,7 +462,7 @@ impl Place<'_> {
             }
             Ok::<_, String>(())
         })?;
-        if hashing == Hashing::Full {
+        if stage == Stage::Main {
             let loaded = bench.resident_mib.get();
             let mut fact = |name: &str, value: f64, most: f64, note: String| {
                 let name = name.to_owned();

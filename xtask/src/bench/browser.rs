@@ -1,6 +1,8 @@
-//! A person's browser, as much of it as a sign-in needs: cookies, redirects, and the two forms that stand in the way.
+//! A person's browser, as much of it as a sign-in needs: cookies, redirects, the button of a provider, and the two forms that stand in
+//! the way.
 
 use super::http::{self, Connection};
+use super::provider::{self, Provider};
 
 /// Redirects and pages between the start of a flow and the client.
 const STEPS_MAX: usize = 12;
@@ -13,6 +15,8 @@ pub const REDIRECT_URI: &str = "https://app.bench.test/callback";
 pub struct Person {
     pub username: String,
     pub password: String,
+    /// Where they sign in instead of with a password; their name is their id there.
+    pub upstream: Option<Provider>,
 }
 
 /// A browser with a connection of its own.
@@ -22,6 +26,10 @@ pub struct Browser {
     port: u16,
     base: String,
     cookies: Vec<(String, String)>,
+    /// What a proxy would say of where they are, as a header line.
+    network: String,
+    /// How long each page of the last flow was, in bytes.
+    pub pages: Vec<usize>,
 }
 
 /// A form as it stands in a page: where it goes, and what it carries unseen.
@@ -38,6 +46,8 @@ impl Browser {
             port,
             base: format!("http://127.0.0.1:{port}"),
             cookies: Vec::new(),
+            network: String::new(),
+            pages: Vec::new(),
         })
     }
 
@@ -46,8 +56,18 @@ impl Browser {
         self.cookies.clear();
     }
 
+    /// Moves to a network of its own. Only a server that trusts us as its proxy listens.
+    pub fn come_from(&mut self, network: u32) {
+        self.network = format!(
+            "X-Forwarded-For: 2001:db8:{:x}:{:x}::1\r\n",
+            network >> 16,
+            network & 0xffff
+        );
+    }
+
     /// Goes where the client sends the person, does what the pages ask, and answers with the code that the client gets.
     pub async fn authorize(&mut self, path: &str, person: &Person) -> Result<String, String> {
+        self.pages.clear();
         let mut status = self.get(path).await?;
         for _ in 0..STEPS_MAX {
             if matches!(status, 302 | 303) {
@@ -57,9 +77,19 @@ impl Browser {
                         .map(str::to_owned)
                         .ok_or_else(|| format!("the client was sent no code: {location}"));
                 }
-                let path = self.own_path(&location)?;
+                let path = match person.upstream {
+                    Some(upstream) if location.starts_with(&upstream.authorization_endpoint()) => {
+                        answer_of_provider(&location, &person.username)
+                            .ok_or_else(|| format!("no request to a provider: {location}"))?
+                    }
+                    _ => self.own_path(&location)?,
+                };
+                if parameter(&path, "problem").is_some() {
+                    return Err(format!("the provider's answer was not taken: {path}"));
+                }
                 status = self.get(&path).await?;
             } else if status == 200 {
+                self.pages.push(self.connection.body().len());
                 status = self.fill(person).await?;
             } else {
                 return Err(self.connection.shown());
@@ -89,6 +119,11 @@ impl Browser {
     /// Sends the form of the page that was answered last.
     async fn fill(&mut self, person: &Person) -> Result<u16, String> {
         let page = self.connection.body();
+        if person.upstream.is_some()
+            && let Some(path) = link(page, &format!("/sign-in/with/{}", provider::ID))
+        {
+            return self.get(&path).await;
+        }
         let (form, own) = if let Some(form) = form(page, "name=\"password\"") {
             let username = ("username", person.username.as_str());
             (form, vec![username, ("password", person.password.as_str())])
@@ -139,14 +174,14 @@ impl Browser {
 
     fn cookie_header(&self) -> String {
         if self.cookies.is_empty() {
-            return String::new();
+            return self.network.clone();
         }
         let pairs: Vec<String> = self
             .cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        format!("Cookie: {}\r\n", pairs.join("; "))
+        format!("{}Cookie: {}\r\n", self.network, pairs.join("; "))
     }
 
     fn keep_cookies(&mut self) {
@@ -154,6 +189,24 @@ impl Browser {
             keep(&mut self.cookies, line);
         }
     }
+}
+
+/// The callback that a provider sends the browser to: it answers the request that stands in its address.
+fn answer_of_provider(location: &str, subject: &str) -> Option<String> {
+    let (state, nonce) = (parameter(location, "state")?, parameter(location, "nonce")?);
+    Some(format!(
+        "/api/v1/auth/oauth/callback/{}?code={}&state={state}",
+        provider::ID,
+        provider::code(subject, nonce)
+    ))
+}
+
+/// Where the link leads whose address begins so.
+fn link(page: &str, start: &str) -> Option<String> {
+    page.split("<a")
+        .skip(1)
+        .filter_map(|rest| attribute(rest.split('>').next()?, "href"))
+        .find(|address| address.starts_with(start))
 }
 
 /// One parameter of a query, as it is written there.
@@ -261,6 +314,25 @@ mod tests {
         };
         assert_eq!(form(page, "name=\"password\""), Some(expected));
         assert_eq!(form(page, "value=\"allow\""), None);
+    }
+
+    #[test]
+    fn the_button_of_a_provider_is_followed_and_its_request_answered() {
+        let page =
+            r#"<a href="/x">x</a><a class="b" href="/sign-in/with/bench?request=r&amp;x=1">y</a>"#;
+        assert_eq!(
+            link(page, "/sign-in/with/bench").as_deref(),
+            Some("/sign-in/with/bench?request=r&x=1")
+        );
+        assert_eq!(link(page, "/sign-in/with/other"), None);
+        assert_eq!(
+            answer_of_provider("http://p/authorize?state=s-1&nonce=n-1", "ada").as_deref(),
+            Some("/api/v1/auth/oauth/callback/bench?code=ada.n-1&state=s-1")
+        );
+        assert_eq!(
+            answer_of_provider("http://p/authorize?state=s-1", "ada"),
+            None
+        );
     }
 
     #[test]

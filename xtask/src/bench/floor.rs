@@ -16,7 +16,8 @@ use argon2::{Algorithm as Argon2Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,6 +31,8 @@ use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
+use super::http::Connection;
+use super::provider::Provider;
 use super::records::{ID_BYTES, Records, Unit};
 
 /// Rows that the look-ups choose from.
@@ -68,6 +71,8 @@ pub struct Work {
     pub inserts: usize,
     pub updates: usize,
     pub hashes: usize,
+    /// Calls of the provider's token endpoint, each with an RS256 signature to verify.
+    pub exchanges: usize,
     pub bytes: usize,
 }
 
@@ -80,19 +85,27 @@ impl Work {
         inserts: 0,
         updates: 0,
         hashes: 0,
+        exchanges: 0,
         bytes: PLAIN_BYTES,
+    };
+
+    /// A redirect, which has no body.
+    pub const REDIRECT: Self = Self {
+        bytes: 0,
+        ..Self::PLAIN
     };
 
     pub fn path(&self) -> String {
         let algorithm = Algorithm::ALL.iter().position(|one| *one == self.algorithm);
         format!(
-            "/{}/{}/{}/{}/{}/{}/{}",
+            "/{}/{}/{}/{}/{}/{}/{}/{}",
             algorithm.unwrap_or(0),
             self.signatures,
             self.looks,
             self.inserts,
             self.updates,
             self.hashes,
+            self.exchanges,
             self.bytes
         )
     }
@@ -107,6 +120,7 @@ impl Work {
             inserts: next()?,
             updates: next()?,
             hashes: next()?,
+            exchanges: next()?,
             bytes: next()?,
         })
     }
@@ -124,12 +138,13 @@ impl Work {
         add(self.inserts, "insert");
         add(self.updates, "update");
         add(self.hashes, "argon2id");
+        add(self.exchanges, "exchange with RS256 to verify");
         parts.join(" + ")
     }
 }
 
-/// Runs until standard input ends. Prints its port as its first line.
-pub fn serve(folder: &Path, database: Option<&str>) -> Result<(), String> {
+/// Runs until standard input ends. Prints its port as its first line. The provider is the one that answers at that port.
+pub fn serve(folder: &Path, provider: Provider, database: Option<&str>) -> Result<(), String> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
     let port = listener
@@ -148,7 +163,7 @@ pub fn serve(folder: &Path, database: Option<&str>) -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let floor = Rc::new(Floor::new(folder, database).await?);
+        let floor = Rc::new(Floor::new(folder, provider, database).await?);
         println!("{port}");
         std::io::stdout()
             .flush()
@@ -182,22 +197,49 @@ struct Floor {
     beforehand: Vec<[u8; ID_BYTES]>,
     counter: Cell<u64>,
     hasher: std::sync::mpsc::Sender<oneshot::Sender<()>>,
+    provider: Provider,
+    /// Connections to the provider that nobody uses just now.
+    idle: RefCell<Vec<Connection>>,
+    /// A key, and what it signed, that stand for the provider's.
+    verified: (ParsedPublicKey, Vec<u8>),
 }
 
+/// What is signed in each ID token, in length.
+const VERIFIED_MESSAGE: [u8; 512] = [b'x'; 512];
+
 impl Floor {
-    async fn new(folder: &Path, database: Option<&str>) -> Result<Self, String> {
+    async fn new(
+        folder: &Path,
+        provider: Provider,
+        database: Option<&str>,
+    ) -> Result<Self, String> {
         let records = Records::open(folder, database).await?;
         let unspecified = |_| "a key could not be made".to_owned();
+        let rsa = RsaKeyPair::generate(KeySize::Rsa2048).map_err(unspecified)?;
+        let random = SystemRandom::new();
+        let mut signature = vec![0; rsa.public_modulus_len()];
+        rsa.sign(
+            &RSA_PKCS1_SHA256,
+            &random,
+            &VERIFIED_MESSAGE,
+            &mut signature,
+        )
+        .map_err(unspecified)?;
+        let public = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, rsa.public_key())
+            .map_err(|error| error.to_string())?;
         let floor = Self {
             ed25519: Ed25519KeyPair::generate().map_err(unspecified)?,
             p256: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(unspecified)?,
-            rsa: RsaKeyPair::generate(KeySize::Rsa2048).map_err(unspecified)?,
-            random: SystemRandom::new(),
+            rsa,
+            random,
             records,
             ids: RefCell::default(),
             beforehand: Vec::new(),
             counter: Cell::new(0),
             hasher: hasher()?,
+            provider,
+            idle: RefCell::default(),
+            verified: (public, signature),
         };
         let beforehand: Vec<_> = (0..ROWS_BEFOREHAND).map(|_| floor.new_id()).collect();
         for inserts in beforehand.chunks(500) {
@@ -269,6 +311,22 @@ impl Floor {
         Ok(token)
     }
 
+    /// Asks the provider for tokens over a kept connection, and verifies a signature.
+    async fn exchange(&self) -> Result<(), String> {
+        let idle = self.idle.borrow_mut().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => Connection::open(self.provider.port).await?,
+        };
+        if connection.call(&self.provider.exchange()).await? != 200 {
+            return Err(connection.shown());
+        }
+        self.idle.borrow_mut().push(connection);
+        let (key, signature) = &self.verified;
+        key.verify_sig(&VERIFIED_MESSAGE, signature)
+            .map_err(|_| "a signature of our own is not good".to_owned())
+    }
+
     async fn work(&self, work: Work) -> Result<String, String> {
         if work.looks > 0 {
             let ids: Vec<_> = (0..work.looks)
@@ -285,6 +343,9 @@ impl Floor {
             let (done, wait) = oneshot::channel();
             self.hasher.send(done).map_err(|error| error.to_string())?;
             wait.await.map_err(|error| error.to_string())?;
+        }
+        for _ in 0..work.exchanges {
+            self.exchange().await?;
         }
         let mut body = String::with_capacity(work.bytes.max(1024));
         for _ in 0..work.signatures {
@@ -374,12 +435,16 @@ mod tests {
             signatures: 2,
             looks: 3,
             updates: 1,
+            exchanges: 1,
             bytes: 9,
             ..Work::PLAIN
         };
         assert_eq!(Work::parse(&work.path()), Some(work));
-        assert_eq!(Work::parse("/9/0/0/0/0/0/0"), None);
+        assert_eq!(Work::parse("/9/0/0/0/0/0/0/0"), None);
         assert_eq!(Work::parse("/"), None);
-        assert_eq!(work.shown(), "hyper + 2 × RS256 + 3 × look-up + update");
+        assert_eq!(
+            work.shown(),
+            "hyper + 2 × RS256 + 3 × look-up + update + exchange with RS256 to verify"
+        );
     }
 }

@@ -8,12 +8,17 @@ use super::browser::Browser;
 use super::floor::{Algorithm, PLAIN_BYTES, Work};
 use super::http::{self, Connection};
 use super::load::{self, Measured, Worker};
+use super::provider::Provider;
 use super::report::{Bar, Figures, Row};
 use super::server::{self, Floor, Server};
 use super::workers::{
     Collect, Flow, OFFLINE_SCOPE, Redeem, Refresh, Repeat, SignIn, Tokens, WEB_SCOPE,
     authorize_path, redemption, tokens, userinfo,
 };
+
+mod brokered;
+
+use brokered::Who;
 
 const WARM_UP: Duration = Duration::from_millis(1000);
 /// Codes that each worker holds at most: they live for a minute, and so many are redeemed well within it.
@@ -37,15 +42,54 @@ pub const ROWS: &[(&str, &str, Bar)] = &[
     ("password",          "password sign-in",                   Bar::OfFloor(0.9)),
     ("busy",              "p99 of another request under sign-ins", Bar::AtMost(5.0)),
     (FLOW_SIGN_IN,        "whole flow with sign-in, less the hash", Bar::OfFloor(0.5)),
+    (BROKERED_RETURNING,  "brokered sign-in (RS256, the provider's own time apart)", Bar::OfFloor(0.5)),
+    (BROKERED_NEW,        "brokered sign-up (RS256, the provider's own time apart)", Bar::OfFloor(0.5)),
 ];
 
 /// This row has a server of its own, whose password hash is next to nothing.
 pub const FLOW_SIGN_IN: &str = "signed-in-flow";
+/// These two have a server of their own, which knows a provider and sits behind a proxy.
+const BROKERED_RETURNING: &str = "brokered-returning";
+const BROKERED_NEW: &str = "brokered-new";
+
+/// The server that a row is measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// With everybody, and with passwords as they are.
+    Main,
+    /// With a password hash that is next to nothing.
+    SignIn,
+    /// With a provider.
+    Brokered,
+}
+
+impl Stage {
+    pub const ALL: [Self; 3] = [Self::Main, Self::SignIn, Self::Brokered];
+
+    pub fn of(key: &str) -> Self {
+        match key {
+            FLOW_SIGN_IN => Self::SignIn,
+            BROKERED_RETURNING | BROKERED_NEW => Self::Brokered,
+            _ => Self::Main,
+        }
+    }
+
+    /// What its folder and its database are called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::SignIn => "token",
+            Self::Brokered => "brokered",
+        }
+    }
+}
 
 /// A server under load beside its floor.
 pub struct Bench<'a> {
     pub server: &'a Server,
     pub floor: &'a Floor,
+    /// The provider that the server knows, if any.
+    pub upstream: Option<Provider>,
     pub connections: usize,
     pub window: Duration,
     /// The most memory that was seen after a row.
@@ -79,6 +123,8 @@ impl Bench<'_> {
             "flow" => self.flow(false).await,
             "password" => self.password().await,
             "busy" => self.busy().await,
+            BROKERED_RETURNING => self.brokered(Who::Returning).await,
+            BROKERED_NEW => self.brokered(Who::New).await,
             _ => self.flow(true).await,
         };
         if let Ok(resident) = load::resident_mib(self.server.pid()) {

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use super::browser::{Person, REDIRECT_URI};
 use super::floor;
+use super::provider::{self, Provider};
 
 const START_SECONDS_MAX: u64 = 120;
 const STOP_SECONDS_MAX: u64 = 30;
@@ -40,6 +41,7 @@ pub fn person(index: usize) -> Person {
     Person {
         username: format!("person{index}"),
         password: "correct horse battery staple".to_owned(),
+        upstream: None,
     }
 }
 
@@ -84,8 +86,14 @@ pub fn neighbour(index: usize) -> String {
     format!("neighbour{index}")
 }
 
-/// The installation as a file: clients of each kind, so many people, and so many tenants beside the one that is measured.
-pub fn installation(people: usize, tenants: usize, hashing: Hashing) -> Result<String, String> {
+/// The installation as a file: clients of each kind, so many people, so many tenants beside the one that is measured, and the
+/// provider if somebody signs in with it.
+pub fn installation(
+    people: usize,
+    tenants: usize,
+    hashing: Hashing,
+    upstream: Option<Provider>,
+) -> Result<String, String> {
     let mut text = "[[tenant]]\nslug = \"default\"\nname = \"Bench\"\n\n[tenant.policy]\nsign_up = \"open\"\n\n\
         [[tenant.scope]]\nname = \"reports.read\"\ndescription = \"Read your reports\"\nconsent = \"implied\"\n"
         .to_owned();
@@ -122,6 +130,16 @@ pub fn installation(people: usize, tenants: usize, hashing: Hashing) -> Result<S
              refresh_token_rotation = \"{rotation}\"\n"
         );
     }
+    if let Some(upstream) = upstream {
+        let _ = write!(
+            text,
+            "\n[[tenant.provider]]\nid = \"{}\"\nissuer = \"{}\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\n",
+            provider::ID,
+            upstream.issuer(),
+            provider::CLIENT_ID,
+            provider::CLIENT_SECRET
+        );
+    }
     let hash = hashing.phc()?;
     for index in 0..people {
         let name = person(index).username;
@@ -145,6 +163,7 @@ pub struct Setup {
     pub apply: Option<PathBuf>,
     pub database: Option<String>,
     pub hashing: Hashing,
+    pub upstream: Option<Provider>,
     pub is_pinned: bool,
 }
 
@@ -186,6 +205,12 @@ impl Server {
             command
                 .env("VESTIBULE_PASSWORD_MEMORY_KIB", "8")
                 .env("VESTIBULE_PASSWORD_ITERATIONS", "1");
+        }
+        if let Some(upstream) = setup.upstream {
+            // Everybody comes through a proxy and from a network of their own: from one network few may leave for a provider.
+            command
+                .args(["--outbound-allow", &format!("127.0.0.1:{}", upstream.port)])
+                .env("VESTIBULE_TRUSTED_PROXIES", "127.0.0.1");
         }
         if let Some(file) = &setup.apply {
             command.arg("--apply").arg(file);
@@ -258,11 +283,18 @@ pub struct Floor {
 }
 
 impl Floor {
-    pub fn start(folder: &Path, database: Option<&str>, is_pinned: bool) -> Result<Self, String> {
+    pub fn start(
+        folder: &Path,
+        provider: Provider,
+        database: Option<&str>,
+        is_pinned: bool,
+    ) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = pinned(&own, is_pinned);
-        command.args(["bench", "--floor-server"]).arg(folder);
         command
+            .args(["bench", "--floor-server"])
+            .arg(folder)
+            .arg(provider.port.to_string())
             .args(database)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
@@ -331,12 +363,16 @@ mod tests {
 
     #[test]
     fn the_installation_is_toml_with_a_client_of_each_kind() {
-        let text = installation(3, 2, Hashing::Token).unwrap();
+        let text = installation(3, 2, Hashing::Token, Some(Provider { port: 81 })).unwrap();
         let table: toml::Table = text.parse().unwrap();
         assert_eq!(table["tenant"].as_array().unwrap().len(), 3);
         let tenant = &table["tenant"][0];
         assert_eq!(tenant["client"].as_array().unwrap().len(), 5);
         assert_eq!(tenant["user"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            tenant["provider"][0]["issuer"].as_str(),
+            Some("http://127.0.0.1:81")
+        );
         let hash = tenant["user"][2]["password_hash"].as_str().unwrap();
         assert!(
             hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$"),

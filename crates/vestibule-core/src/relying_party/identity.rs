@@ -373,6 +373,40 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_person_is_where_their_provider_shows_it() {
+        let twitch = provider(r#"{"id":"t","preset":"twitch","client_id":"c"}"#);
+        let told = claims(
+            json!({"email": "a@x.example", "email_verified": true, "preferred_username": "Ada"}),
+        );
+        assert!(!wants_userinfo(&twitch, &told), "all is said already");
+        let made = UpstreamIdentity::of_openid(&twitch, &told, None).unwrap();
+        assert_eq!(
+            (made.name.as_deref(), made.username.as_deref()),
+            (Some("Ada"), Some("Ada"))
+        );
+        let bitbucket = provider(r#"{"id":"b","preset":"bitbucket","client_id":"c"}"#);
+        let user = object(
+            json!({"uuid": "{u-1}", "display_name": "Ada L.", "nickname": "ada", "account_id": "a-1"}),
+        );
+        let made = UpstreamIdentity::of_userinfo(&bitbucket, &user).unwrap();
+        assert_eq!(
+            (made.name.as_deref(), made.username.as_deref()),
+            (Some("Ada L."), Some("ada"))
+        );
+        // Discord's name for showing may be absent, and its picture is no address.
+        let discord = provider(r#"{"id":"d","preset":"discord","client_id":"c"}"#);
+        let user = object(
+            json!({"id": "80351110224678912", "username": "ada", "global_name": null, "avatar": "8342729096ea3675442027381ff50dfe", "email": "a@x.example", "verified": true}),
+        );
+        let made = UpstreamIdentity::of_userinfo(&discord, &user).unwrap();
+        assert_eq!(
+            (made.name, made.username.as_deref(), made.picture),
+            (None, Some("ada"), None)
+        );
+        assert!(made.email_verified);
+    }
+
+    #[test]
     fn a_person_without_an_exact_id_is_nobody() {
         let github = provider(r#"{"id":"g","preset":"github","client_id":"c"}"#);
         for bad in [

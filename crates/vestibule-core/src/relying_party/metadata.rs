@@ -107,10 +107,24 @@ struct Document {
 }
 
 impl ProviderMetadata {
-    /// What the settings say of a plain OAuth 2.0 provider; `None` for one whose document is to be fetched.
+    /// What the settings or the preset say; `None` for a provider whose document is to be fetched.
     pub fn of_settings(provider: &Provider) -> Option<Self> {
         match &provider.protocol {
             Protocol::OpenId(_) => None,
+            Protocol::OpenIdAt {
+                issuer,
+                authorization,
+                token,
+                keys,
+            } => Some(Self {
+                issuer: Some(IssuerRule::Exact(issuer.as_str().to_owned())),
+                authorization_endpoint: authorization.clone(),
+                token_endpoint: token.clone(),
+                userinfo_endpoint: None,
+                jwks_uri: Some(keys.clone()),
+                algorithms: vec![Algorithm::RS256],
+                iss_parameter: false,
+            }),
             Protocol::OAuth {
                 authorization,
                 token,
@@ -213,6 +227,7 @@ fn issuer_rule(said: &str, expected: &UpstreamIssuer) -> Option<IssuerRule> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::provider::tests::provider;
     use super::*;
     use serde_json::{Value, json};
 
@@ -288,6 +303,35 @@ pub(crate) mod tests {
             ProviderMetadata::from_discovery(&huge, &exact("https://op.example")).unwrap_err(),
             UpstreamFault::Discovery("too large")
         );
+    }
+
+    #[test]
+    fn apple_is_found_without_its_document() {
+        let apple = provider(
+            r#"{"id":"apple","preset":"apple","client_id":"c","apple_team_id":"T1","apple_key_id":"K1"}"#,
+        );
+        assert!(apple.is_openid() && apple.discovery_url().is_none());
+        let known = ProviderMetadata::of_settings(&apple).unwrap();
+        let issuer = known.issuer.unwrap();
+        assert!(issuer.accepts("https://appleid.apple.com", None));
+        assert!(!issuer.accepts("https://account.apple.com", None));
+        assert_eq!(
+            [
+                known.authorization_endpoint.as_str(),
+                known.token_endpoint.as_str(),
+                known.jwks_uri.unwrap().as_str(),
+            ],
+            [
+                "https://appleid.apple.com/auth/authorize",
+                "https://appleid.apple.com/auth/token",
+                "https://appleid.apple.com/auth/keys",
+            ]
+        );
+        assert_eq!(known.algorithms, [Algorithm::RS256]);
+        let elsewhere = provider(
+            r#"{"id":"apple","preset":"apple","client_id":"c","apple_team_id":"T1","apple_key_id":"K1","issuer":"https://op.example"}"#,
+        );
+        assert!(elsewhere.discovery_url().is_some() && elsewhere.form_post);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The providers that we know by name: one slice of data, and no code of their own.
 //!
-//! Endpoints, scopes and quirks are those of each provider's published guide. What a preset says, the settings of a provider may
-//! say otherwise.
+//! Endpoints, scopes and quirks are those of each provider's published guide; `docs/providers.md` says which. What a preset says, the
+//! settings of a provider may say otherwise.
 
 use super::provider::{EmailTrust, UpstreamAuth};
 
@@ -10,6 +10,17 @@ use super::provider::{EmailTrust, UpstreamAuth};
 pub enum PresetProtocol {
     /// OpenID Connect at this issuer.
     OpenId(&'static str),
+    /// OpenID Connect whose endpoints are written here, since its own document cannot be relied on.
+    OpenIdAt {
+        /// What stands in its ID tokens.
+        issuer: &'static str,
+        /// Where browsers go.
+        authorization: &'static str,
+        /// Where codes are exchanged.
+        token: &'static str,
+        /// Where its keys are.
+        keys: &'static str,
+    },
     /// OpenID Connect at Microsoft, where the issuer is a directory's.
     Microsoft,
     /// Plain OAuth 2.0.
@@ -111,11 +122,17 @@ pub const PRESETS: &[ProviderPreset] = &[
         email_trust: EmailTrust::Never,
         ..PRESET
     },
-    // With `name` or `email` Apple insists on the posted form, and tells the name there only, once.
+    // With `name` or `email` Apple insists on the posted form, and tells the name there only, once. For a day of June 2025 its document
+    // named another issuer than its ID tokens and moved elsewhere by a redirect; the endpoints of its guide stood still.
     ProviderPreset {
         id: "apple",
         name: "Apple",
-        protocol: PresetProtocol::OpenId("https://appleid.apple.com"),
+        protocol: PresetProtocol::OpenIdAt {
+            issuer: "https://appleid.apple.com",
+            authorization: "https://appleid.apple.com/auth/authorize",
+            token: "https://appleid.apple.com/auth/token",
+            keys: "https://appleid.apple.com/auth/keys",
+        },
         scopes: "name email",
         auth: UpstreamAuth::SignedSecret,
         form_post: true,
@@ -127,6 +144,7 @@ pub const PRESETS: &[ProviderPreset] = &[
         protocol: PresetProtocol::OpenId("https://gitlab.com"),
         ..PRESET
     },
+    // `username` is no more in what Bitbucket says of people; the nickname is what others see.
     ProviderPreset {
         id: "bitbucket",
         name: "Bitbucket",
@@ -141,7 +159,7 @@ pub const PRESETS: &[ProviderPreset] = &[
         mapping: &[
             ("subject", "/uuid"),
             ("name", "/display_name"),
-            ("username", "/username"),
+            ("username", "/nickname"),
             ("picture", "/links/avatar/href"),
         ],
         ..PRESET
@@ -163,13 +181,14 @@ pub const PRESETS: &[ProviderPreset] = &[
         ],
         ..PRESET
     },
+    // A version lives for two years after the next one came out; calls to one that is gone are answered by the oldest there is.
     ProviderPreset {
         id: "facebook",
         name: "Facebook",
         protocol: PresetProtocol::OAuth {
-            authorization: "https://www.facebook.com/v21.0/dialog/oauth",
-            token: "https://graph.facebook.com/v21.0/oauth/access_token",
-            userinfo: "https://graph.facebook.com/v21.0/me?fields=id,name,email,picture",
+            authorization: "https://www.facebook.com/v25.0/dialog/oauth",
+            token: "https://graph.facebook.com/v25.0/oauth/access_token",
+            userinfo: "https://graph.facebook.com/v25.0/me?fields=id,name,email,picture",
         },
         scopes: "public_profile email",
         mapping: &[("subject", "/id"), ("picture", "/picture/data/url")],
@@ -203,12 +222,14 @@ pub const PRESETS: &[ProviderPreset] = &[
         email_trust: EmailTrust::Never,
         ..PRESET
     },
-    // Twitch tells a claim only when it is asked for by name (OpenID Connect Core, 5.5).
+    // Twitch tells a claim only when it is asked for by name (OpenID Connect Core, 5.5), and has no `name`: what it calls the preferred
+    // user name is the name that is shown.
     ProviderPreset {
         id: "twitch",
         name: "Twitch",
         protocol: PresetProtocol::OpenId("https://id.twitch.tv/oauth2"),
         scopes: "openid user:read:email",
+        mapping: &[("name", "/preferred_username")],
         params: &[(
             "claims",
             r#"{"id_token":{"email":null,"email_verified":null,"picture":null,"preferred_username":null},"userinfo":{"email":null,"email_verified":null,"picture":null,"preferred_username":null}}"#,
@@ -235,10 +256,12 @@ pub const PRESETS: &[ProviderPreset] = &[
         email_trust: EmailTrust::Never,
         ..PRESET
     },
+    // Slack takes a challenge only from an app that was turned into a public client, which ours are not.
     ProviderPreset {
         id: "slack",
         name: "Slack",
         protocol: PresetProtocol::OpenId("https://slack.com"),
+        pkce: false,
         ..PRESET
     },
 ];

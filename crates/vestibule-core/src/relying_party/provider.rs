@@ -239,6 +239,17 @@ impl UpstreamIssuer {
 pub enum Protocol {
     /// OpenID Connect: endpoints and keys are discovered.
     OpenId(UpstreamIssuer),
+    /// OpenID Connect whose endpoints are known beforehand.
+    OpenIdAt {
+        /// What stands in its ID tokens.
+        issuer: EndpointUrl,
+        /// Where browsers go.
+        authorization: EndpointUrl,
+        /// Where codes are exchanged.
+        token: EndpointUrl,
+        /// Where its keys are.
+        keys: EndpointUrl,
+    },
     /// Plain OAuth 2.0.
     OAuth {
         /// Where browsers go.
@@ -250,6 +261,12 @@ pub enum Protocol {
         /// Where their addresses are listed, if user info does not say which is verified.
         emails: Option<EndpointUrl>,
     },
+}
+
+impl Protocol {
+    const fn is_openid(&self) -> bool {
+        matches!(self, Self::OpenId(_) | Self::OpenIdAt { .. })
+    }
 }
 
 /// What signs the secret that Apple asks for.
@@ -399,21 +416,21 @@ impl Provider {
 
     /// Whether it speaks OpenID Connect, so that there is an ID token to check.
     pub const fn is_openid(&self) -> bool {
-        matches!(self.protocol, Protocol::OpenId(_))
+        self.protocol.is_openid()
     }
 
-    /// Where its discovery document is; none for plain OAuth 2.0.
+    /// Where its discovery document is; none where the endpoints are known beforehand.
     pub fn discovery_url(&self) -> Option<String> {
         match &self.protocol {
             Protocol::OpenId(issuer) => Some(issuer.discovery_url()),
-            Protocol::OAuth { .. } => None,
+            Protocol::OpenIdAt { .. } | Protocol::OAuth { .. } => None,
         }
     }
 
     /// Where the person's addresses are listed, if user info does not say which is verified.
     pub fn emails_url(&self) -> Option<&EndpointUrl> {
         match &self.protocol {
-            Protocol::OpenId(_) => None,
+            Protocol::OpenId(_) | Protocol::OpenIdAt { .. } => None,
             Protocol::OAuth { emails, .. } => emails.as_ref(),
         }
     }
@@ -472,6 +489,22 @@ fn parse_protocol(
         (None, Some(PresetProtocol::OpenId(issuer))) => {
             let issuer = problems.endpoint("issuer", Some(issuer))?;
             return Some(Protocol::OpenId(UpstreamIssuer::Exact(issuer)));
+        }
+        (
+            None,
+            Some(PresetProtocol::OpenIdAt {
+                issuer,
+                authorization,
+                token,
+                keys,
+            }),
+        ) => {
+            return Some(Protocol::OpenIdAt {
+                issuer: problems.endpoint("issuer", Some(issuer))?,
+                authorization: problems.endpoint("authorization_url", Some(authorization))?,
+                token: problems.endpoint("token_url", Some(token))?,
+                keys: problems.endpoint("issuer", Some(keys))?,
+            });
         }
         (None, Some(PresetProtocol::Microsoft)) => {
             let directory = settings.microsoft_tenant.as_deref().unwrap_or("common");
@@ -631,7 +664,7 @@ fn parse_scopes(
     protocol: Option<&Protocol>,
     problems: &mut Problems,
 ) -> ScopeSet {
-    let openid = matches!(protocol, Some(Protocol::OpenId(_)));
+    let openid = protocol.is_some_and(Protocol::is_openid);
     let turned = preset
         .is_some_and(|preset| matches!(preset.protocol, PresetProtocol::OAuth { .. }))
         && openid;
@@ -700,6 +733,7 @@ fn join_mapping(own: Option<&Mapping>, preset: Option<&ProviderPreset>) -> Mappi
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::metadata::ProviderMetadata;
     use super::super::presets::PRESETS;
     use super::*;
 
@@ -729,7 +763,8 @@ pub(crate) mod tests {
                 (preset.name, preset.id)
             );
             assert!(!made.scopes.is_empty(), "{}", preset.id);
-            assert_eq!(made.is_openid(), made.discovery_url().is_some());
+            let is_known = ProviderMetadata::of_settings(&made).is_some();
+            assert_eq!(made.discovery_url().is_some(), !is_known, "{}", preset.id);
             if let Protocol::OAuth {
                 authorization,
                 token,

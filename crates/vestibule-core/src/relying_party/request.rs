@@ -128,11 +128,14 @@ mod tests {
 
     #[test]
     fn quirks_are_data() {
-        let linkedin = sent(r#"{"id":"l","preset":"linkedin","client_id":"c"}"#, None);
-        assert!(
-            !linkedin.contains_key("code_challenge")
-                && !linkedin.contains_key("code_challenge_method")
-        );
+        for (preset, takes_challenge) in [("linkedin", false), ("slack", false), ("twitch", true)] {
+            let json = format!(r#"{{"id":"p","preset":"{preset}","client_id":"c"}}"#);
+            let asked = sent(&json, None);
+            assert!(asked.contains_key("nonce"), "{preset}");
+            for name in ["code_challenge", "code_challenge_method"] {
+                assert_eq!(asked.contains_key(name), takes_challenge, "{preset}");
+            }
+        }
         let github = sent(r#"{"id":"g","preset":"github","client_id":"c"}"#, None);
         assert!(!github.contains_key("nonce") && github.contains_key("code_challenge"));
         let apple = sent(
@@ -140,5 +143,6 @@ mod tests {
             None,
         );
         assert_eq!(apple["response_mode"], "form_post");
+        assert_eq!(apple["scope"], "name email extra");
     }
 }

@@ -397,12 +397,11 @@ mod tests {
         assert!(form(r#"{"id":"g","preset":"github","client_id":"id"}"#, None).is_err());
         let apple = r#"{"id":"a","preset":"apple","client_id":"id","apple_team_id":"T1","apple_key_id":"K1"}"#;
         assert!(form(apple, Some(&secret)).is_err());
-        let linkedin = form(
-            r#"{"id":"l","preset":"linkedin","client_id":"id"}"#,
-            Some(&secret),
-        )
-        .unwrap();
-        assert!(!linkedin.body.contains("code_verifier"));
+        for preset in ["linkedin", "slack"] {
+            let json = format!(r#"{{"id":"p","preset":"{preset}","client_id":"id"}}"#);
+            let without = form(&json, Some(&secret)).unwrap();
+            assert!(!without.body.contains("code_verifier"), "{preset}");
+        }
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let pem = format!(
             "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",

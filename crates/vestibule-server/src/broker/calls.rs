@@ -63,8 +63,10 @@ pub(super) async fn metadata(
         return Ok(Arc::clone(metadata));
     }
     let metadata = match &upstream.provider.protocol {
-        Protocol::OAuth { .. } => ProviderMetadata::of_settings(&upstream.provider)
-            .ok_or(UpstreamFault::Discovery("no endpoints in the settings"))?,
+        Protocol::OpenIdAt { .. } | Protocol::OAuth { .. } => {
+            ProviderMetadata::of_settings(&upstream.provider)
+                .ok_or(UpstreamFault::Discovery("no endpoints in the settings"))?
+        }
         Protocol::OpenId(issuer) => {
             let what = "its discovery document cannot be read";
             let url = issuer.discovery_url();
