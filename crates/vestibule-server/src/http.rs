@@ -6,6 +6,7 @@ pub(crate) mod context;
 
 pub(crate) mod csrf;
 
+pub(crate) mod flights;
 pub(crate) mod id_token;
 pub(crate) mod interaction;
 pub(crate) mod listener;

@@ -280,7 +280,7 @@ impl MockProvider {
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "claims_supported": ["sub", "name", "preferred_username", "picture", "email", "email_verified"],
+            "claims_supported": ["sub", "name", "preferred_username", "picture", "email", "email_verified", "auth_time"],
             "authorization_response_iss_parameter_supported": true,
         })
     }

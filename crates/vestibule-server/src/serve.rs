@@ -10,6 +10,7 @@ use crate::http::configuration::Configuration;
 use crate::http::context::{Clock, PublicAddress, Shared, SystemChance, SystemClock};
 use crate::http::listener::{self, Certificate, Limits, TlsError};
 use crate::http::peer::TrustedProxies;
+use crate::http::projects::Renewals;
 use crate::http::seal::RootKey;
 use crate::http::throttle::Throttle;
 use crate::jobs::{self, Stop};
@@ -120,6 +121,7 @@ pub(crate) async fn open_with(
         root_key,
         hasher,
         outbound,
+        renewals: Renewals::default(),
         throttle: Throttle::new(),
         proxies: TrustedProxies::new(&settings.trusted_proxies),
         clock,
@@ -275,6 +277,14 @@ impl Server {
         )
         .await;
         while jobs.join_next().await.is_some() {}
+        // A provider gives a new refresh token once: it is stored, though the client that asked is gone.
+        let landed = shared.renewals.landed();
+        if tokio::time::timeout(settings.shutdown_grace, landed)
+            .await
+            .is_err()
+        {
+            tracing::warn!("a provider did not answer in time; its tokens may be lost");
+        }
         shared.store.db().close().await;
         tracing::info!("stopped");
         Ok(())

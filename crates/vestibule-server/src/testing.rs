@@ -151,6 +151,7 @@ impl TestServer {
 
     /// Closes the records, so that another server can open them.
     pub async fn close(self) {
+        self.shared.renewals.landed().await;
         self.shared.store.db().close().await;
     }
 }

@@ -132,7 +132,6 @@ CREATE TABLE codes (
     challenge BYTEA,
     authorization_text TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
-    offline_at BIGINT,
     redeemed_at BIGINT,
     family_id BYTEA,
     PRIMARY KEY (tenant_id, id)

@@ -2,9 +2,10 @@
 //!
 //! One upstream identity belongs to one person: the key of the table says so, whatever was decided before.
 
-use crate::db::{DbError, Row, Sql};
+use crate::db::{DbError, Row, Sql, Value};
 use crate::users::read_user;
 use crate::{TenantStore, TenantUnit, corrupt, values};
+use std::collections::HashMap;
 use vestibule_core::id::{AccountId, UserId};
 use vestibule_core::identity::account::ConnectedAccount;
 use vestibule_core::identity::user::User;
@@ -23,7 +24,16 @@ crate::statements! {
         FROM accounts WHERE tenant_id = $1 AND provider_id = $3 AND subject = $4 AND user_id = $2";
     LIST_OF_USER: hot = "SELECT id, user_id, provider_id, subject, email, sign_in_at, connected_at, scope, access_expires_at, created_at, updated_at
         FROM accounts WHERE tenant_id = $1 AND user_id = $2 ORDER BY id LIMIT $3";
-    TOKENS: hot = "SELECT sealed FROM accounts WHERE tenant_id = $1 AND id = $2 AND sealed IS NOT NULL";
+    // As many places as a page of people has at most; a shorter page repeats its last person.
+    LIST_OF_PAGE: hot = "SELECT id, user_id, provider_id, subject, email, sign_in_at, connected_at, scope, access_expires_at, created_at, updated_at
+        FROM accounts WHERE tenant_id = $1 AND user_id IN (
+            $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+            $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47,
+            $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69,
+            $70, $71, $72, $73, $74, $75, $76, $77, $78, $79, $80, $81, $82, $83, $84, $85, $86, $87, $88, $89, $90, $91,
+            $92, $93, $94, $95, $96, $97, $98, $99, $100, $101, $102
+        ) ORDER BY id LIMIT $2";
+    TOKENS: hot = "SELECT scope, access_expires_at, sealed FROM accounts WHERE tenant_id = $1 AND id = $2 AND sealed IS NOT NULL";
     INSERT: hot = "INSERT INTO accounts (tenant_id, id, user_id, provider_id, subject, email, sign_in_at, connected_at, scope, access_expires_at, sealed, created_at, updated_at)
         SELECT u.tenant_id, $3, u.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM users u WHERE u.tenant_id = $1 AND u.id = $2
         ON CONFLICT DO NOTHING";
@@ -34,12 +44,21 @@ crate::statements! {
             connected_at = CASE WHEN connected_at <= $4 THEN connected_at ELSE $4 END
         WHERE tenant_id = $1 AND id = $2";
     REMOVE: hot = "DELETE FROM accounts WHERE tenant_id = $1 AND id = $2 AND user_id = $3";
+    // Whoever takes a way to sign in away writes the person first, so that two who do it come one after the other; the other way is
+    // then held until the unit is written.
+    TURN: hot = "UPDATE users SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2";
+    HOLD_ACCOUNT: hot = "SELECT 1 FROM accounts WHERE tenant_id = $1 AND id = $2 AND user_id = $3 AND sign_in_at IS NOT NULL FOR SHARE";
+    HOLD_PASSWORD: hot = "SELECT 1 FROM credentials WHERE tenant_id = $1 AND user_id = $2 AND kind = 'password' FOR SHARE";
     REMOVE_OF_USER: hot = "DELETE FROM accounts WHERE tenant_id = $1 AND user_id = $2";
     REMOVE_ALL: hot = "DELETE FROM accounts WHERE tenant_id = $1";
 }
 
 /// The most accounts that a person's list gives.
 pub const ACCOUNTS_LIST_MAX: u32 = 500;
+/// The most people whose accounts one statement gives.
+pub const ACCOUNTS_PAGE_USERS_MAX: usize = 100;
+/// The most accounts that it gives.
+const ACCOUNTS_PAGE_MAX: u32 = 50_000;
 
 /// A provider's tokens, sealed, and what they are good for.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +69,17 @@ pub struct SealedTokens<'a> {
     pub sealed: &'a [u8],
 }
 
+/// A way in which a person can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayIn {
+    /// Their password.
+    Password,
+    /// This account of theirs.
+    Account(AccountId),
+}
+
 /// Reads the eleven columns that every statement above starts with.
 fn read(row: &Row, sql: &Sql) -> Result<ConnectedAccount, DbError> {
-    let access_expires_at = row.opt_int(8)?.map(Timestamp::from_seconds);
-    let grant = match row.opt_text(7)? {
-        None => None,
-        Some(text) => Some(UpstreamGrant {
-            scope: ScopeSet::parse(text).map_err(|error| corrupt(sql, "scope", error))?,
-            access_expires_at,
-        }),
-    };
     Ok(ConnectedAccount {
         id: AccountId::from_bytes(row.id(0)?),
         user_id: UserId::from_bytes(row.id(1)?),
@@ -69,10 +89,21 @@ fn read(row: &Row, sql: &Sql) -> Result<ConnectedAccount, DbError> {
         email: row.opt_text(4)?.map(str::to_owned),
         sign_in: row.opt_int(5)?.is_some(),
         connected: row.opt_int(6)?.is_some(),
-        grant,
+        grant: read_grant(row, 7, sql)?,
         created_at: Timestamp::from_seconds(row.int(9)?),
         updated_at: Timestamp::from_seconds(row.int(10)?),
     })
+}
+
+/// Reads `scope` and `access_expires_at` from a column on.
+fn read_grant(row: &Row, from: usize, sql: &Sql) -> Result<Option<UpstreamGrant>, DbError> {
+    let Some(text) = row.opt_text(from)? else {
+        return Ok(None);
+    };
+    Ok(Some(UpstreamGrant {
+        scope: ScopeSet::parse(text).map_err(|error| corrupt(sql, "scope", error))?,
+        access_expires_at: row.opt_int(from + 1)?.map(Timestamp::from_seconds),
+    }))
 }
 
 impl TenantStore<'_> {
@@ -138,13 +169,46 @@ impl TenantStore<'_> {
         rows.iter().map(|row| read(row, &LIST_OF_USER)).collect()
     }
 
-    /// The provider's tokens of an account, sealed; read apart, so that no list carries them.
-    pub async fn account_tokens(&self, id: AccountId) -> Result<Option<Vec<u8>>, DbError> {
+    /// The accounts of a page of people, each in the order in which they were linked. Of more people than
+    /// [`ACCOUNTS_PAGE_USERS_MAX`], those of the first.
+    pub async fn accounts_of_page(
+        &self,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, Vec<ConnectedAccount>>, DbError> {
+        let mut found: HashMap<UserId, Vec<ConnectedAccount>> = HashMap::new();
+        let Some(last) = users.last() else {
+            return Ok(found);
+        };
+        let places = users.iter().chain(std::iter::repeat(last));
+        let mut values = values![self.tenant.bytes(), ACCOUNTS_PAGE_MAX].to_vec();
+        values.extend(
+            places
+                .take(ACCOUNTS_PAGE_USERS_MAX)
+                .map(|id| Value::from(id.bytes())),
+        );
+        for row in &self.db.query(&LIST_OF_PAGE, &values).await? {
+            let account = read(row, &LIST_OF_PAGE)?;
+            found.entry(account.user_id).or_default().push(account);
+        }
+        Ok(found)
+    }
+
+    /// The provider's tokens of an account, sealed, and what they are good for; read apart, so that no list carries them.
+    pub async fn account_tokens(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<(UpstreamGrant, Vec<u8>)>, DbError> {
         let row = self
             .db
             .query_one(&TOKENS, &values![self.tenant.bytes(), id.bytes()])
             .await?;
-        row.map(|row| row.blob(0).map(<[u8]>::to_vec)).transpose()
+        row.map(|row| {
+            let grant = read_grant(&row, 0, &TOKENS)?.ok_or_else(|| {
+                corrupt(&TOKENS, "scope", "tokens without what they are good for")
+            })?;
+            Ok((grant, row.blob(2)?.to_vec()))
+        })
+        .transpose()
     }
 }
 
@@ -256,6 +320,20 @@ impl TenantUnit {
                 connected_at.map(Timestamp::seconds)
             ],
         )
+    }
+
+    /// Lost when the person can no longer sign in that way: it was relied on when another way was given up. Of two units that each
+    /// give up what the other relies on, one loses. It stands first in its unit.
+    #[must_use]
+    pub fn guard_way_in(self, user_id: UserId, way: WayIn) -> Self {
+        let tenant = self.id();
+        let unit = self.expect(&TURN, values![tenant, user_id.bytes()]);
+        match way {
+            WayIn::Password => unit.expect(&HOLD_PASSWORD, values![tenant, user_id.bytes()]),
+            WayIn::Account(id) => {
+                unit.expect(&HOLD_ACCOUNT, values![tenant, id.bytes(), user_id.bytes()])
+            }
+        }
     }
 
     /// Unlinks an account of that person, with its tokens. Lost when it is another's or gone.

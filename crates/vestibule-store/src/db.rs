@@ -177,7 +177,7 @@ pub enum Outcome {
 }
 
 /// Why the database did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DbError {
     /// It cannot be reached or cannot work now. For a unit the outcome may be unknown, and is never a silent success.
     #[error("the database is not available: {0}")]

@@ -19,8 +19,8 @@ crate::statements! {
         FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
             LEFT JOIN grants g ON g.tenant_id = s.tenant_id AND g.user_id = s.user_id AND g.client_id = $3
         WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > $4 AND s.used_at > $5 AND u.disabled_at IS NULL";
-    INSERT: hot = "INSERT INTO sessions (tenant_id, id, digest, user_id, auth_time, acr, amr, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $5, $8)";
-    RENEW: hot = "UPDATE sessions SET digest = $3, auth_time = $4, acr = $5, amr = $6, used_at = $4, expires_at = $7 WHERE tenant_id = $1 AND id = $2 AND user_id = $8 AND ended_at IS NULL";
+    INSERT: hot = "INSERT INTO sessions (tenant_id, id, digest, user_id, auth_time, acr, amr, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8)";
+    RENEW: hot = "UPDATE sessions SET digest = $3, auth_time = $4, acr = $5, amr = $6, used_at = $9, expires_at = $7 WHERE tenant_id = $1 AND id = $2 AND user_id = $8 AND ended_at IS NULL";
     TOUCH: hot = "UPDATE sessions SET used_at = $3 WHERE tenant_id = $1 AND id = $2 AND used_at < $3";
     END: hot = "UPDATE sessions SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL";
     END_FAMILIES: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND session_id = $2 AND offline_at IS NULL AND ended_at IS NULL";
@@ -164,6 +164,7 @@ impl TenantUnit {
                 session.acr.as_str(),
                 write_amr(&session.amr),
                 session.expires_at.seconds(),
+                session.used_at.seconds(),
             ],
         )
     }
@@ -183,6 +184,7 @@ impl TenantUnit {
                 write_amr(&session.amr),
                 session.expires_at.seconds(),
                 session.user_id.bytes(),
+                session.used_at.seconds(),
             ],
         )
     }

@@ -16,10 +16,10 @@ use vestibule_core::secret::{Handle, SecretDigest};
 use vestibule_core::time::Timestamp;
 
 crate::statements! {
-    INSERT_CODE: hot = "INSERT INTO codes (tenant_id, id, digest, client_id, user_id, session_id, grant_id, redirect_uri, challenge, authorization_text, expires_at, offline_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    INSERT_CODE: hot = "INSERT INTO codes (tenant_id, id, digest, client_id, user_id, session_id, grant_id, redirect_uri, challenge, authorization_text, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     FIND_CODE: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
-            c.id, c.digest, c.client_id, c.redirect_uri, c.challenge, c.authorization_text, c.expires_at, c.redeemed_at, c.family_id, s.expires_at, s.ended_at, g.id
+            c.id, c.digest, c.client_id, c.redirect_uri, c.challenge, c.authorization_text, c.expires_at, c.redeemed_at, c.family_id, s.expires_at, s.ended_at, g.id, u.created_at
         FROM codes c JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
             LEFT JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.session_id
             LEFT JOIN grants g ON g.tenant_id = c.tenant_id AND g.user_id = c.user_id AND g.client_id = c.client_id
@@ -39,7 +39,7 @@ crate::statements! {
     HOLD_FAMILY: hot = "SELECT 1 FROM families WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL FOR SHARE";
     INSERT_REFRESH: hot = "INSERT INTO refresh_tokens (tenant_id, id, digest, family_id, expires_at) VALUES ($1, $2, $3, $4, $5)";
     FIND_REFRESH: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
-            r.id, r.digest, r.expires_at, r.rotated_at, r.successor_id, n.rotated_at, f.id, f.client_id, f.authorization_text, f.ended_at, f.expires_at
+            r.id, r.digest, r.expires_at, r.rotated_at, r.successor_id, n.rotated_at, f.id, f.client_id, f.authorization_text, f.ended_at, f.expires_at, u.created_at
         FROM refresh_tokens r JOIN families f ON f.tenant_id = r.tenant_id AND f.id = r.family_id
             JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
             LEFT JOIN refresh_tokens n ON n.tenant_id = r.tenant_id AND n.id = r.successor_id
@@ -74,6 +74,8 @@ pub struct FoundCode {
     pub code: AuthorizationCode,
     /// The person.
     pub user: User,
+    /// When the person's record was made.
+    pub user_created_at: Timestamp,
     /// Whether the person may sign in, the session stands (or was only signed out, and the code holds `offline_access`), and the
     /// grant stands.
     pub stands: bool,
@@ -86,6 +88,8 @@ pub struct FoundRefresh {
     pub token: RefreshToken,
     /// The person.
     pub user: User,
+    /// When the person's record was made.
+    pub user_created_at: Timestamp,
     /// Until when the family's row is kept.
     pub family_expires_at: Timestamp,
 }
@@ -284,7 +288,12 @@ fn read_code(row: &Row) -> Result<FoundCode, DbError> {
         expires_at: Timestamp::from_seconds(row.int(13)?),
         stage,
     };
-    Ok(FoundCode { code, user, stands })
+    Ok(FoundCode {
+        code,
+        user,
+        user_created_at: Timestamp::from_seconds(row.int(19)?),
+        stands,
+    })
 }
 
 fn read_refresh(row: &Row) -> Result<FoundRefresh, DbError> {
@@ -320,6 +329,7 @@ fn read_refresh(row: &Row) -> Result<FoundRefresh, DbError> {
     Ok(FoundRefresh {
         token,
         user,
+        user_created_at: Timestamp::from_seconds(row.int(18)?),
         family_expires_at: Timestamp::from_seconds(row.int(17)?),
     })
 }
@@ -330,11 +340,6 @@ impl TenantUnit {
     pub fn insert_code(self, code: &AuthorizationCode) -> Self {
         let tenant = self.id();
         let origin = &code.authorization;
-        // Yes/no is a time or nothing; of a code only its end is known here, and that will do for a yes.
-        let offline_at = origin
-            .scope
-            .contains("offline_access")
-            .then(|| code.expires_at.seconds());
         self.expect(
             &INSERT_CODE,
             values![
@@ -349,7 +354,6 @@ impl TenantUnit {
                 code.challenge.map(|challenge| *challenge.bytes()),
                 to_json(origin),
                 code.expires_at.seconds(),
-                offline_at,
             ],
         )
     }

@@ -41,8 +41,6 @@ crate::statements! {
             (SELECT MAX(s.used_at) FROM sessions s WHERE s.tenant_id = u.tenant_id AND s.user_id = u.id),
             (SELECT c.updated_at FROM credentials c WHERE c.tenant_id = u.tenant_id AND c.user_id = u.id AND c.kind = 'password')
         FROM users u WHERE u.tenant_id = $1 AND u.id < $2 ORDER BY u.id DESC LIMIT $3";
-    TIMES: hot = "SELECT u.created_at, u.email_verified_at, (SELECT MAX(s.used_at) FROM sessions s WHERE s.tenant_id = u.tenant_id AND s.user_id = u.id)
-        FROM users u WHERE u.tenant_id = $1 AND u.id = $2";
 }
 
 /// The most people of one page.
@@ -177,22 +175,6 @@ impl TenantStore<'_> {
         row.as_ref()
             .map(|row| read(row, &FIND_BY_EMAIL))
             .transpose()
-    }
-
-    /// When what happened to a person's record.
-    pub async fn user_times(&self, id: UserId) -> Result<Option<UserTimes>, DbError> {
-        let row = self
-            .db
-            .query_one(&TIMES, &values![self.tenant.bytes(), id.bytes()])
-            .await?;
-        row.map(|row| {
-            Ok(UserTimes {
-                created_at: Timestamp::from_seconds(row.int(0)?),
-                email_verified_at: row.opt_int(1)?.map(Timestamp::from_seconds),
-                used_at: row.opt_int(2)?.map(Timestamp::from_seconds),
-            })
-        })
-        .transpose()
     }
 
     /// A person's record and what stands beside it.

@@ -266,6 +266,7 @@ mod tests {
             name: None,
             username: None,
             picture: None,
+            auth_time: None,
         }
     }
 

@@ -104,6 +104,9 @@ pub enum UpstreamFault {
     /// `at_hash` (3.1.3.8).
     #[error("the ID token belongs to another access token")]
     AccessTokenHash,
+    /// `auth_time` (3.1.3.7, 13).
+    #[error("the person proved who they are longer ago than was asked for")]
+    SignInAge,
     /// A claim is missing or of another type.
     #[error("the claim `{0}` is missing or malformed")]
     Claim(&'static str),

@@ -4,6 +4,7 @@ use super::fault::UpstreamFault;
 use super::jwks::Jwks;
 use super::metadata::ProviderMetadata;
 use super::provider::Provider;
+use super::request::SignedInSince;
 use crate::identity::account::SUBJECT_BYTES_MAX;
 use crate::jose::digest::left_half_hash;
 use crate::jose::token_type::TokenType;
@@ -23,16 +24,23 @@ pub struct ExpectedIdToken<'a> {
     nonce: Option<&'a str>,
     nonce_required: bool,
     access_token: Option<&'a str>,
+    signed_in: Option<SignedInSince>,
 }
 
 impl<'a> ExpectedIdToken<'a> {
     /// The ID token that came for a code: ours alone, with the nonce that we sent, beside this access token.
-    pub fn of_exchange(provider: &'a Provider, nonce: &'a str, access_token: &'a str) -> Self {
+    pub fn of_exchange(
+        provider: &'a Provider,
+        nonce: &'a str,
+        access_token: &'a str,
+        signed_in: Option<SignedInSince>,
+    ) -> Self {
         Self {
             audiences: vec![&provider.client_id],
             nonce: Some(nonce),
             nonce_required: provider.nonce_required,
             access_token: Some(access_token),
+            signed_in,
         }
     }
 
@@ -47,6 +55,7 @@ impl<'a> ExpectedIdToken<'a> {
             nonce,
             nonce_required: nonce.is_some(),
             access_token: None,
+            signed_in: None,
         }
     }
 
@@ -57,6 +66,7 @@ impl<'a> ExpectedIdToken<'a> {
             nonce: None,
             nonce_required: false,
             access_token: Some(access_token),
+            signed_in: None,
         }
     }
 }
@@ -66,6 +76,8 @@ impl<'a> ExpectedIdToken<'a> {
 pub struct UpstreamClaims {
     /// The person's id at the provider.
     pub subject: String,
+    /// When the person proved to the provider who they are, where it says.
+    pub auth_time: Option<Timestamp>,
     /// Every claim.
     pub claims: Map<String, Value>,
 }
@@ -85,6 +97,8 @@ struct Checked {
     nonce: Option<String>,
     #[serde(default)]
     at_hash: Option<String>,
+    #[serde(default)]
+    auth_time: Option<Value>,
     #[serde(default)]
     tid: Option<String>,
 }
@@ -126,11 +140,15 @@ pub fn verify(
     {
         return Err(UpstreamFault::AccessTokenHash);
     }
+    let auth_time = checked.auth_time.as_ref().and_then(seconds);
+    let auth_time = auth_time.map(Timestamp::from_seconds);
+    check_sign_in(auth_time, expected.signed_in)?;
     if checked.sub.is_empty() || checked.sub.len() > SUBJECT_BYTES_MAX {
         return Err(UpstreamFault::Claim("sub"));
     }
     Ok(UpstreamClaims {
         subject: checked.sub,
+        auth_time,
         claims,
     })
 }
@@ -167,6 +185,27 @@ fn check_times(checked: &Checked, now: Timestamp) -> Result<(), UpstreamFault> {
         return Err(UpstreamFault::NotYet);
     }
     Ok(())
+}
+
+/// OpenID Connect Core, 3.1.3.7, 13. One that nobody asked for may be missing, and then says nothing.
+fn check_sign_in(
+    auth_time: Option<Timestamp>,
+    signed_in: Option<SignedInSince>,
+) -> Result<(), UpstreamFault> {
+    let Some(SignedInSince {
+        since,
+        must_be_told,
+    }) = signed_in
+    else {
+        return Ok(());
+    };
+    match auth_time {
+        None if must_be_told => Err(UpstreamFault::Claim("auth_time")),
+        Some(time) if time.seconds().saturating_add(CLOCK_SKEW_SECONDS) < since.seconds() => {
+            Err(UpstreamFault::SignInAge)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A point in time as JSON has it (RFC 7519, 2: a number, with a fraction even).
@@ -242,7 +281,7 @@ mod tests {
                 }
             }
             let token = key.sign(TokenType::IdToken, &claims).unwrap();
-            let expected = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1");
+            let expected = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1", None);
             verify(&token, &keys, &exact(), &expected, NOW).map(|claims| claims.subject)
         };
         #[rustfmt::skip]
@@ -295,7 +334,7 @@ mod tests {
         let provider =
             provider(r#"{"id":"op","client_id":"our-client","issuer":"https://op.example"}"#);
         let ask = |token: &str, keys: &Jwks| {
-            let expected = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1");
+            let expected = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1", None);
             verify(token, keys, &exact(), &expected, NOW)
         };
         let unknown = other.sign(TokenType::IdToken, &good("at-1")).unwrap();
@@ -360,7 +399,7 @@ mod tests {
         claims.as_object_mut().unwrap().remove("at_hash");
         // A header without `kid` cannot be signed here; the rule is the key set's.
         let token = key.sign(TokenType::IdToken, &claims).unwrap();
-        let expected = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1");
+        let expected = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1", None);
         assert!(verify(&token, &jwks(&[&key, &other]), &exact(), &expected, NOW).is_ok());
         assert!(jwks(&[&key]).keys().only(Algorithm::EdDSA).is_some());
         assert!(
@@ -421,5 +460,48 @@ mod tests {
         );
         assert_eq!(ask("our-client", None), Some(UpstreamFault::Audience));
         assert_eq!(ask("com.evil.app", None), Some(UpstreamFault::Audience));
+    }
+
+    #[test]
+    fn t44_a_sign_in_that_is_too_old_or_without_its_time_is_refused_where_that_was_asked() {
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let keys = jwks(&[&key]);
+        let provider =
+            provider(r#"{"id":"op","client_id":"our-client","issuer":"https://op.example"}"#);
+        let since = |must_be_told| {
+            let since = Timestamp::from_seconds(999_000);
+            Some(SignedInSince {
+                since,
+                must_be_told,
+            })
+        };
+        let (missing, old) = (
+            Err(UpstreamFault::Claim("auth_time")),
+            Err(UpstreamFault::SignInAge),
+        );
+        #[rustfmt::skip]
+        let table = [
+            (None,        json!(null),      Ok(None)),
+            (None,        json!(5),         Ok(Some(5))),
+            (None,        json!("999000"),  Ok(None)),
+            (since(true), json!(999_000),   Ok(Some(999_000))),
+            (since(true), json!(998_940),   Ok(Some(998_940))),
+            (since(true), json!(998_939),   old.clone()),
+            (since(true), json!(-1),        old.clone()),
+            (since(true), json!(null),      missing.clone()),
+            (since(true), json!("999000"),  missing.clone()),
+            (since(true), json!(true),      missing),
+            (since(false), json!(null),     Ok(None)),
+            (since(false), json!(998_939),  old),
+        ];
+        for (row, (signed_in, auth_time, expected)) in table.into_iter().enumerate() {
+            let mut claims = good("at-1");
+            claims["auth_time"] = auth_time;
+            let token = key.sign(TokenType::IdToken, &claims).unwrap();
+            let wanted = ExpectedIdToken::of_exchange(&provider, "n-1", "at-1", signed_in);
+            let found = verify(&token, &keys, &exact(), &wanted, NOW);
+            let found = found.map(|claims| claims.auth_time.map(Timestamp::seconds));
+            assert_eq!(found, expected, "row {row}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::id_token::UpstreamClaims;
 use super::provider::{EmailTrust, Mapping, Provider};
 use crate::identity::account::SUBJECT_BYTES_MAX;
 use crate::identity::user::{Email, PROFILE_TEXT_MAX};
+use crate::time::Timestamp;
 use crate::url::EndpointUrl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,6 +28,9 @@ pub struct UpstreamIdentity {
     pub username: Option<String>,
     /// Their picture.
     pub picture: Option<String>,
+    /// When they proved there who they are, where the provider says.
+    #[serde(default)]
+    pub auth_time: Option<Timestamp>,
 }
 
 impl UpstreamIdentity {
@@ -60,6 +64,7 @@ impl UpstreamIdentity {
             name: first.name.or(second.name),
             username: first.username.or(second.username),
             picture: first.picture.or(second.picture),
+            auth_time: id_token.auth_time,
         })
     }
 
@@ -82,6 +87,7 @@ impl UpstreamIdentity {
             name: facts.name,
             username: facts.username,
             picture: facts.picture,
+            auth_time: None,
         })
     }
 
@@ -123,6 +129,11 @@ impl UpstreamIdentity {
             self.email = Some(email.clone());
         }
         self
+    }
+
+    /// When the person proved who they are: as the provider says, unless that is yet to come; else now.
+    pub fn proved_at(&self, now: Timestamp) -> Timestamp {
+        self.auth_time.filter(|time| *time <= now).unwrap_or(now)
     }
 
     /// Adds a name that was told beside the ID token (Apple), where there is none.
@@ -252,6 +263,7 @@ mod tests {
     fn claims(value: Value) -> UpstreamClaims {
         UpstreamClaims {
             subject: "s-1".to_owned(),
+            auth_time: None,
             claims: object(value),
         }
     }
@@ -429,6 +441,26 @@ mod tests {
         }
         for bad in ["", "[]", "null", "<html>", "7"] {
             assert!(parse_userinfo(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn t44_a_proof_is_as_old_as_the_provider_says_and_never_from_the_future() {
+        for (told, expected) in [
+            (None, 100),
+            (Some(40), 40),
+            (Some(100), 100),
+            (Some(101), 100),
+        ] {
+            let claims = UpstreamClaims {
+                auth_time: told.map(Timestamp::from_seconds),
+                ..claims(json!({}))
+            };
+            let made = UpstreamIdentity::of_openid(&openid("claim"), &claims, None).unwrap();
+            assert_eq!(
+                made.proved_at(Timestamp::from_seconds(100)).seconds(),
+                expected
+            );
         }
     }
 }

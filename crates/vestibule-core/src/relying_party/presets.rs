@@ -3,7 +3,7 @@
 //! Endpoints, scopes and quirks are those of each provider's published guide; `docs/providers.md` says which. What a preset says, the
 //! settings of a provider may say otherwise.
 
-use super::provider::{EmailTrust, UpstreamAuth};
+use super::provider::{EmailTrust, Reauthentication, UpstreamAuth};
 
 /// How a preset's provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct ProviderPreset {
     pub pkce: bool,
     /// Whether its ID token repeats the nonce.
     pub nonce: bool,
+    /// How it can be held to ask the person anew who they are.
+    pub reauthentication: Reauthentication,
     /// Whether it answers with a form that the browser posts across sites.
     pub form_post: bool,
 }
@@ -82,6 +84,7 @@ const PRESET: ProviderPreset = ProviderPreset {
     params: &[],
     pkce: true,
     nonce: true,
+    reauthentication: Reauthentication::Never,
     form_post: false,
 };
 
@@ -113,11 +116,13 @@ pub const PRESETS: &[ProviderPreset] = &[
         ],
         ..PRESET
     },
-    // An administrator of any directory can write any address: never trusted.
+    // An administrator of any directory can write any address: never trusted. Its guide knows `prompt=login` and no `max_age`, and
+    // its ID tokens tell `auth_time` only where an administrator wished so.
     ProviderPreset {
         id: "microsoft",
         name: "Microsoft",
         protocol: PresetProtocol::Microsoft,
+        reauthentication: Reauthentication::PromptOnly,
         scopes: "openid email profile offline_access",
         email_trust: EmailTrust::Never,
         ..PRESET
@@ -142,6 +147,7 @@ pub const PRESETS: &[ProviderPreset] = &[
         id: "gitlab",
         name: "GitLab",
         protocol: PresetProtocol::OpenId("https://gitlab.com"),
+        reauthentication: Reauthentication::Standard,
         ..PRESET
     },
     // `username` is no more in what Bitbucket says of people; the nickname is what others see.

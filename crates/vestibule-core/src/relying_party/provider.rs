@@ -79,6 +79,17 @@ pub enum UpstreamAuth {
     None,
 }
 
+/// How a provider can be held to ask a person anew who they are (OpenID Connect Core, 3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reauthentication {
+    /// By `prompt=login` and by `max_age`, as the specification has it.
+    Standard,
+    /// By `prompt=login`; it knows no `max_age`.
+    PromptOnly,
+    /// Not at all.
+    Never,
+}
+
 /// Where in a plain OAuth 2.0 provider's user info each fact stands: a JSON pointer (RFC 6901), or a name of a top-level member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -319,6 +330,8 @@ pub struct Provider {
     pub pkce: bool,
     /// Whether its ID token must repeat the nonce. One that is repeated must be right in any case.
     pub nonce_required: bool,
+    /// How it can be held to ask the person anew who they are.
+    pub reauthentication: Reauthentication,
     /// Whether it answers with a form that the browser posts across sites, where Lax cookies stay behind.
     pub form_post: bool,
     /// A redirect URI of our own to use there instead of the usual one.
@@ -395,6 +408,11 @@ impl Provider {
                 .unwrap_or_default(),
             pkce: preset.is_none_or(|preset| preset.pkce),
             nonce_required: preset.is_none_or(|preset| preset.nonce),
+            reauthentication: protocol
+                .as_ref()
+                .map_or(Reauthentication::Never, |protocol| {
+                    reauthentication(preset, protocol)
+                }),
             form_post: preset.is_some_and(|preset| preset.form_post),
             callback_url: problems.endpoint("callback_url", settings.callback_url.as_deref()),
             apple_key,
@@ -558,6 +576,15 @@ fn parse_protocol(
         userinfo,
         emails,
     })
+}
+
+/// Plain OAuth 2.0 has no words for it. A preset of plain OAuth that is pointed at an OpenID issuer knows what every such one does.
+fn reauthentication(preset: Option<&ProviderPreset>, protocol: &Protocol) -> Reauthentication {
+    match (protocol, preset.map(|preset| (preset.protocol, preset))) {
+        (Protocol::OAuth { .. }, _) => Reauthentication::Never,
+        (_, None | Some((PresetProtocol::OAuth { .. }, _))) => Reauthentication::Standard,
+        (_, Some((_, preset))) => preset.reauthentication,
+    }
 }
 
 /// Whether a text names one of Microsoft's directories: a word, an id or a domain, and nothing that leads elsewhere in a path.

@@ -61,6 +61,7 @@ impl Installation {
         };
         let public_url = Issuer::parse("http://127.0.0.1:8080").unwrap();
         let shared = Shared {
+            renewals: crate::http::projects::Renewals::default(),
             store,
             public_address: PublicAddress::of(&public_url),
             public_url,

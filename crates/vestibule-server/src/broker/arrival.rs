@@ -216,7 +216,7 @@ async fn ask(
         &verifier,
     )
     .await?;
-    let identity = calls::identity(ctx, upstream, &metadata, &answer, &pending.nonce)
+    let identity = calls::identity(ctx, upstream, &metadata, &answer, pending)
         .await?
         .with_name(name);
     let asked = asked_scopes(&upstream.provider, &pending.extra_scopes);
@@ -452,7 +452,7 @@ async fn renew(
         return Ok(unit);
     };
     let stored = match ctx.store().account_tokens(account.id).await? {
-        Some(sealed) => Some(open_tokens(ctx, account.id, &sealed)?),
+        Some((_, sealed)) => Some(open_tokens(ctx, account.id, &sealed)?),
         None => None,
     };
     let refresh_token = stored.and_then(|stored| stored.refresh_token);

@@ -1,5 +1,6 @@
 //! What we ask of a provider, one function a question. Every call goes through `outbound/http`.
 
+use super::departure::Pending;
 use crate::http::context::Ctx;
 use crate::http::projects::{Discovered, Upstream};
 use crate::outbound::http::{OutboundError, OutboundResponse};
@@ -222,7 +223,7 @@ pub(super) async fn identity(
     upstream: &Upstream,
     metadata: &ProviderMetadata,
     tokens: &UpstreamTokenResponse,
-    nonce: &str,
+    pending: &Pending,
 ) -> Result<UpstreamIdentity, UpstreamFault> {
     let provider = &upstream.provider;
     if !provider.is_openid() {
@@ -240,7 +241,12 @@ pub(super) async fn identity(
         .id_token
         .as_ref()
         .ok_or(UpstreamFault::TokenResponse("no ID token"))?;
-    let expected = ExpectedIdToken::of_exchange(provider, nonce, tokens.access_token.reveal());
+    let expected = ExpectedIdToken::of_exchange(
+        provider,
+        &pending.nonce,
+        tokens.access_token.reveal(),
+        pending.signed_in,
+    );
     let checked = check_id_token(ctx, upstream, metadata, token.reveal(), &expected).await?;
     if metadata.userinfo_endpoint.is_none() || !wants_userinfo(provider, &checked) {
         return UpstreamIdentity::of_openid(provider, &checked, None);

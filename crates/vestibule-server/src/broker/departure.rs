@@ -5,7 +5,7 @@
 
 use crate::http::context::Ctx;
 use crate::http::peer::Network;
-use crate::http::projects::Upstream;
+use crate::http::projects::{Upstream, callback_path};
 use crate::http::reply::Failure;
 use crate::http::seal::Purpose;
 use crate::http::throttle::{Key, Kind, RetryAfter};
@@ -14,7 +14,9 @@ use vestibule_core::id::{TenantId, UserId};
 use vestibule_core::oauth::scope::ScopeSet;
 use vestibule_core::relying_party::fault::UpstreamFault;
 use vestibule_core::relying_party::provider::Provider;
-use vestibule_core::relying_party::request::{UpstreamAsk, authorization_url};
+use vestibule_core::relying_party::request::{
+    Freshness, SignedInSince, UpstreamAsk, authorization_url,
+};
 use vestibule_core::secret::{Handle, HandleKind, Secret};
 use vestibule_core::time::Lifetime;
 use vestibule_store::Committed;
@@ -68,6 +70,9 @@ pub(crate) struct Pending {
     /// The browser that must bring the answer; none where the app's script asked and the browser is not known (seed 001, JSON).
     #[serde(rename = "w")]
     pub(crate) browser: Option<String>,
+    /// When the person must have proved there who they are; any time will do where nobody asked.
+    #[serde(rename = "a")]
+    pub(crate) signed_in: Option<SignedInSince>,
     /// What for.
     #[serde(rename = "e")]
     pub(crate) errand: Errand,
@@ -83,6 +88,8 @@ pub(crate) struct Departure<'a> {
     pub(crate) extra_scopes: ScopeSet,
     /// Whom the app expects.
     pub(crate) login_hint: Option<&'a str>,
+    /// How recently the app wants them to have proved who they are.
+    pub(crate) freshness: Freshness,
 }
 
 /// Why nobody leaves.
@@ -98,7 +105,7 @@ pub(crate) enum Stay {
 pub(crate) fn callback_address(ctx: &Ctx, provider: &Provider) -> String {
     provider.callback_url.as_ref().map_or_else(
         || {
-            let path = format!("/api/v1/auth/oauth/callback/{}", provider.id);
+            let path = callback_path(provider.id.as_str());
             ctx.tenant.tenant.issuer.join(&path)
         },
         |url| url.as_str().to_owned(),
@@ -140,6 +147,7 @@ pub(crate) async fn depart(
         redirect_uri: callback_address(ctx, provider),
         extra_scopes: departure.extra_scopes,
         browser: departure.browser.map(str::to_owned),
+        signed_in: departure.freshness.expected(provider, ctx.now),
         errand: departure.errand,
     };
     let location = authorization_url(
@@ -152,7 +160,7 @@ pub(crate) async fn depart(
             verifier: &verifier,
             extra_scopes: &pending.extra_scopes,
             login_hint: departure.login_hint,
-            prompt: None,
+            freshness: departure.freshness,
         },
     );
     let plain = serde_json::to_vec(&pending)

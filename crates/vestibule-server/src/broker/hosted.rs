@@ -5,7 +5,7 @@ use super::departure::{Departure, Errand, Stay, depart};
 use crate::http::context::Ctx;
 use crate::http::interaction;
 use crate::http::reply::{self, Failure, Reply};
-use crate::http::session;
+use crate::http::session::{self, Proof};
 use crate::ui::words;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -14,6 +14,8 @@ use vestibule_core::identity::acr::Amr;
 use vestibule_core::identity::linking::{Intent, LinkRefusal};
 use vestibule_core::oauth::interaction::Facts;
 use vestibule_core::oauth::scope::ScopeSet;
+use vestibule_core::relying_party::fault::UpstreamFault;
+use vestibule_core::relying_party::request::Freshness;
 
 /// `GET /sign-in/with/{provider}`.
 pub(crate) async fn begin(ctx: &Ctx, provider: &str) -> Result<Reply, Failure> {
@@ -56,6 +58,12 @@ pub(crate) async fn begin(ctx: &Ctx, provider: &str) -> Result<Reply, Failure> {
         },
         extra_scopes: ScopeSet::default(),
         login_hint: hint,
+        freshness: dialogue
+            .as_ref()
+            .map(|(dialogue, _)| {
+                Freshness::new(dialogue.request.prompt.login, dialogue.request.max_age)
+            })
+            .unwrap_or_default(),
     };
     let mut reply = match depart(ctx, &upstream, departure).await? {
         Ok(location) => reply::redirect(StatusCode::SEE_OTHER, &location)?,
@@ -107,8 +115,11 @@ pub(crate) async fn finish(ctx: &Ctx, arrival: Arrival) -> Result<Reply, Failure
         told,
         Intent::SignIn,
         |unit, settled: Settled| {
-            let sign_in =
-                session::sign_in_by(ctx, &people, settled.user_id, vec![Amr::Federated], unit);
+            let proof = Proof {
+                auth_time: told.identity.proved_at(ctx.now),
+                amr: vec![Amr::Federated],
+            };
+            let sign_in = session::sign_in_by(ctx, &people, settled.user_id, proof, unit);
             let unit = sign_in.unit.clone();
             signed_in = Some(sign_in);
             unit
@@ -149,6 +160,7 @@ fn problem(trouble: &Trouble) -> &'static str {
         Trouble::Gone => "not-offered",
         Trouble::Fault(fault) if fault.is_denial() => "refused",
         Trouble::Fault(fault) if fault.is_temporary() => "unavailable",
+        Trouble::Fault(UpstreamFault::SignInAge) => "too-old",
         Trouble::Fault(_) | Trouble::Overtaken => "failed",
         Trouble::Refused(refusal, _) => match refusal {
             LinkRefusal::ProviderNotEnabled | LinkRefusal::NotForSignIn => "not-offered",

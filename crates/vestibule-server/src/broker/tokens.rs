@@ -1,15 +1,17 @@
 //! The provider's access token of a connected account, for apps: stored while it is valid, refreshed there when it is not.
 //!
-//! Providers that rotate refresh tokens take each of them once, so two refreshes at the same time cost the person their
-//! connection. In this process they stand in a line; between nodes the guard of the statement decides, and who loses looks again.
+//! Providers that rotate refresh tokens take each of them once: two refreshes at the same time, or one whose answer nobody stores,
+//! cost the person their connection. In this process there is one for everybody who asks meanwhile, and it is finished though all
+//! of them go away; between nodes the guard of the statement decides, and who loses looks again.
 
 use super::arrival::seal_tokens;
 use super::calls;
 use super::departure::{belongs_to, log_fault};
 use crate::http::context::Ctx;
-use crate::http::projects::Upstream;
+use crate::http::projects::{Renewed, Upstream};
 use crate::http::reply::Failure;
 use crate::http::seal::Purpose;
+use std::sync::Arc;
 use std::time::Duration;
 use vestibule_core::id::AccountId;
 use vestibule_core::identity::account::ConnectedAccount;
@@ -44,33 +46,33 @@ pub(crate) enum NoToken {
 /// A valid access token of an account that has at least these scopes.
 pub(crate) async fn access_token(
     ctx: &Ctx,
-    upstream: &Upstream,
+    upstream: &Arc<Upstream>,
     account: &ConnectedAccount,
     needed: &ScopeSet,
 ) -> Result<Result<Secret, NoToken>, Failure> {
-    let asked = Asked {
-        ctx,
-        upstream,
-        account: account.id,
-        needed,
+    let Some(held) = held(ctx, account.id).await? else {
+        return Ok(Err(NoToken::SignInAgain));
     };
-    match asked.stored().await? {
-        Stored::Token(token) => return Ok(Ok(token)),
-        Stored::Nothing(reason) => return Ok(Err(reason)),
-        Stored::Stale(_) => {}
+    if !needed.is_subset(&held.grant.scope) {
+        return Ok(Err(NoToken::Scope));
     }
-    let _turn = upstream.refreshing.turn(account.id).await;
-    for _ in 0..TRIES_MAX {
-        let stale = match asked.stored().await? {
-            Stored::Token(token) => return Ok(Ok(token)),
-            Stored::Nothing(reason) => return Ok(Err(reason)),
-            Stored::Stale(stale) => stale,
-        };
-        if let Some(answer) = asked.refresh(&stale).await? {
-            return Ok(answer);
-        }
-    }
-    Ok(Err(NoToken::Unavailable))
+    let stale = match judge(ctx, upstream, held).await {
+        Judged::Good(held) => return Ok(Ok(Secret::new(held.tokens.access_token))),
+        Judged::Stale(stale) => stale,
+    };
+    let key = (ctx.tenant.tenant.id, account.id);
+    let renewal = Renewal {
+        ctx: ctx.clone(),
+        upstream: Arc::clone(upstream),
+        account: account.id,
+    };
+    let renewed = ctx.shared.renewals.join(key, renewal.run(stale)).await;
+    Ok(match renewed.transpose()? {
+        Some(Renewed::Token(token, scope)) if needed.is_subset(&scope) => Ok(token),
+        Some(Renewed::Token(..)) => Err(NoToken::Scope),
+        Some(Renewed::Refused) => Err(NoToken::SignInAgain),
+        Some(Renewed::Unavailable) | None => Err(NoToken::Unavailable),
+    })
 }
 
 /// Opens the provider's tokens of one account.
@@ -88,107 +90,130 @@ pub(super) fn open_tokens(
         .ok_or(Failure::Internal("a provider's tokens do not open"))
 }
 
-/// What is asked for.
-struct Asked<'a> {
-    ctx: &'a Ctx,
-    upstream: &'a Upstream,
-    account: AccountId,
-    needed: &'a ScopeSet,
-}
-
-/// What the records have.
-enum Stored {
-    /// A token that will do.
-    Token(Secret),
-    /// None, and no way to one.
-    Nothing(NoToken),
-    /// One that has to be refreshed.
-    Stale(Stale),
-}
-
-/// Tokens that have to be refreshed.
-struct Stale {
+/// What the records have of an account's tokens.
+struct Held {
     tokens: UpstreamTokens,
     sealed: Vec<u8>,
     grant: UpstreamGrant,
+}
+
+impl Held {
+    fn renewed(self) -> Renewed {
+        Renewed::Token(Secret::new(self.tokens.access_token), self.grant.scope)
+    }
+}
+
+async fn held(ctx: &Ctx, account: AccountId) -> Result<Option<Held>, Failure> {
+    let Some((grant, sealed)) = ctx.store().account_tokens(account).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Held {
+        tokens: open_tokens(ctx, account, &sealed)?,
+        sealed,
+        grant,
+    }))
+}
+
+/// What stored tokens are worth.
+enum Judged {
+    /// The access token will do.
+    Good(Held),
+    /// They have to be renewed.
+    Stale(Stale),
+}
+
+/// Tokens that have to be renewed.
+struct Stale {
+    held: Held,
     /// What is left of the access token's life will do if nothing better comes.
     rest: bool,
 }
 
 impl Stale {
-    fn rest_or(&self, reason: NoToken) -> Result<Secret, NoToken> {
+    fn rest_or(&self, otherwise: Renewed) -> Renewed {
         if self.rest {
-            Ok(Secret::new(self.tokens.access_token.clone()))
+            let token = Secret::new(self.held.tokens.access_token.clone());
+            Renewed::Token(token, self.held.grant.scope.clone())
         } else {
-            Err(reason)
+            otherwise
         }
     }
 }
 
-impl Asked<'_> {
-    async fn stored(&self) -> Result<Stored, Failure> {
-        let ctx = self.ctx;
-        let account = ctx.store().account(self.account).await?;
-        let Some(grant) = account.and_then(|account| account.grant) else {
-            return Ok(Stored::Nothing(NoToken::SignInAgain));
-        };
-        if !self.needed.is_subset(&grant.scope) {
-            return Ok(Stored::Nothing(NoToken::Scope));
-        }
-        let Some(sealed) = ctx.store().account_tokens(self.account).await? else {
-            return Ok(Stored::Nothing(NoToken::SignInAgain));
-        };
-        let tokens = open_tokens(self.ctx, self.account, &sealed)?;
-        let lives = |left: Lifetime| {
-            grant
-                .access_expires_at
-                .is_none_or(|end| ctx.now.plus(left) < end)
-        };
-        let access_token = Secret::new(tokens.access_token.clone());
-        let taken = lives(REST_MIN) && self.is_taken(&access_token).await;
-        if taken && lives(LEFT_MIN) {
-            return Ok(Stored::Token(access_token));
-        }
-        Ok(Stored::Stale(Stale {
-            tokens,
-            sealed,
-            grant,
-            rest: taken,
-        }))
+async fn judge(ctx: &Ctx, upstream: &Upstream, held: Held) -> Judged {
+    let lives = |left: Lifetime| {
+        let end = held.grant.access_expires_at;
+        end.is_none_or(|end| ctx.now.plus(left) < end)
+    };
+    let access_token = Secret::new(held.tokens.access_token.clone());
+    let rest = lives(REST_MIN) && is_taken(ctx, upstream, &access_token).await;
+    if rest && lives(LEFT_MIN) {
+        Judged::Good(held)
+    } else {
+        Judged::Stale(Stale { held, rest })
     }
+}
 
-    /// Whether the provider takes an access token. One that cannot be asked does not say no.
-    async fn is_taken(&self, access_token: &Secret) -> bool {
-        match calls::metadata(self.ctx, self.upstream).await {
-            Ok(metadata) => calls::is_valid(self.ctx, &metadata, access_token).await,
-            Err(_) => true,
+/// Whether the provider takes an access token. One that cannot be asked does not say no.
+async fn is_taken(ctx: &Ctx, upstream: &Upstream, access_token: &Secret) -> bool {
+    match calls::metadata(ctx, upstream).await {
+        Ok(metadata) => calls::is_valid(ctx, &metadata, access_token).await,
+        Err(_) => true,
+    }
+}
+
+/// Renewing one account's tokens.
+struct Renewal {
+    ctx: Ctx,
+    upstream: Arc<Upstream>,
+    account: AccountId,
+}
+
+impl Renewal {
+    async fn run(self, mut stale: Stale) -> Result<Renewed, Failure> {
+        for _ in 0..TRIES_MAX {
+            // Somebody else may have been here since it was read, and a refresh token that was used is not shown again.
+            let Some(held) = held(&self.ctx, self.account).await? else {
+                return Ok(Renewed::Refused);
+            };
+            if held.sealed != stale.held.sealed {
+                stale = match judge(&self.ctx, &self.upstream, held).await {
+                    Judged::Good(held) => return Ok(held.renewed()),
+                    Judged::Stale(stale) => stale,
+                };
+            }
+            if let Some(renewed) = self.refresh(&stale).await? {
+                return Ok(renewed);
+            }
         }
+        Ok(Renewed::Unavailable)
     }
 
     /// Refreshes, and writes what came of it. None when somebody else was first: what is stored now decides.
-    async fn refresh(&self, stale: &Stale) -> Result<Option<Result<Secret, NoToken>>, Failure> {
-        let Some(refresh_token) = &stale.tokens.refresh_token else {
-            return Ok(Some(stale.rest_or(NoToken::SignInAgain)));
+    async fn refresh(&self, stale: &Stale) -> Result<Option<Renewed>, Failure> {
+        let Some(refresh_token) = &stale.held.tokens.refresh_token else {
+            return Ok(Some(stale.rest_or(Renewed::Refused)));
         };
         let answer = match self.ask(refresh_token).await {
             Ok(answer) => answer,
             Err(fault) => {
-                log_fault(self.ctx, &self.upstream.provider, &fault);
+                log_fault(&self.ctx, &self.upstream.provider, &fault);
                 let refused = matches!(fault, UpstreamFault::Refused(_)) && !fault.is_temporary();
                 if !refused {
-                    return Ok(Some(stale.rest_or(NoToken::Unavailable)));
+                    return Ok(Some(stale.rest_or(Renewed::Unavailable)));
                 }
                 if self.was_overtaken(stale).await? {
                     return Ok(None);
                 }
-                return Ok(Some(stale.rest_or(NoToken::SignInAgain)));
+                return Ok(Some(stale.rest_or(Renewed::Refused)));
             }
         };
-        let granted = answer.grant(&stale.grant.scope, self.ctx.now);
-        let sealed = seal_tokens(self.ctx, self.account, &answer.tokens(Some(&stale.tokens)))?;
+        let granted = answer.grant(&stale.held.grant.scope, self.ctx.now);
+        let tokens = answer.tokens(Some(&stale.held.tokens));
+        let sealed = seal_tokens(&self.ctx, self.account, &tokens)?;
         let unit = self.ctx.store().unit().refresh_account_tokens(
             self.account,
-            &stale.sealed,
+            &stale.held.sealed,
             Some(SealedTokens {
                 grant: &granted,
                 sealed: &sealed,
@@ -196,22 +221,18 @@ impl Asked<'_> {
             self.ctx.now,
         );
         let won = self.ctx.store().commit(unit).await?.won();
-        Ok(match won {
-            true if self.needed.is_subset(&granted.scope) => Some(Ok(answer.access_token)),
-            true => Some(Err(NoToken::Scope)),
-            false => None,
-        })
+        Ok(won.then_some(Renewed::Token(answer.access_token, granted.scope)))
     }
 
     async fn ask(&self, refresh_token: &str) -> Result<UpstreamTokenResponse, UpstreamFault> {
-        let metadata = calls::metadata(self.ctx, self.upstream).await?;
-        calls::refresh(self.ctx, self.upstream, &metadata, refresh_token).await
+        let metadata = calls::metadata(&self.ctx, &self.upstream).await?;
+        calls::refresh(&self.ctx, &self.upstream, &metadata, refresh_token).await
     }
 
     /// Whether another node refreshed meanwhile, or the person came through the provider again.
     async fn was_overtaken(&self, stale: &Stale) -> Result<bool, Failure> {
         tokio::time::sleep(OVERTAKEN_AFTER).await;
-        let sealed = self.ctx.store().account_tokens(self.account).await?;
-        Ok(sealed.as_deref() != Some(stale.sealed.as_slice()))
+        let stored = self.ctx.store().account_tokens(self.account).await?;
+        Ok(stored.is_none_or(|(_, sealed)| sealed != stale.held.sealed))
     }
 }

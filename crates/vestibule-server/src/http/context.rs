@@ -2,6 +2,7 @@
 
 use super::configuration::{Configuration, TenantView};
 use super::peer::TrustedProxies;
+use super::projects::Renewals;
 use super::seal::RootKey;
 use super::throttle::Throttle;
 use crate::outbound::http::OutboundHttp;
@@ -131,6 +132,8 @@ pub(crate) struct Shared {
     pub(crate) hasher: PasswordHasher,
     /// Calls to other servers.
     pub(crate) outbound: OutboundHttp,
+    /// Providers' tokens that are being renewed.
+    pub(crate) renewals: Renewals,
     /// Counters of failures.
     pub(crate) throttle: Throttle,
     /// The proxies whose word about addresses counts.
@@ -153,7 +156,8 @@ impl Shared {
     }
 }
 
-/// One request: what came, for which tenant, when.
+/// One request: what came, for which tenant, when. Work that outlives its handler takes a copy.
+#[derive(Clone)]
 pub(crate) struct Ctx {
     /// What all requests share.
     pub(crate) shared: Arc<Shared>,

@@ -2,14 +2,15 @@
 
 use super::configuration::TenantView;
 use super::context::Shared;
-use std::collections::HashMap;
+use super::flights::Flights;
+use super::reply::Failure;
 use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
 use vestibule_core::id::{AccountId, TenantId};
 use vestibule_core::identity::api_key::{ApiKey, KeyTier};
 use vestibule_core::identity::trusted_domain::{TrustedDomain, TrustedDomains};
 use vestibule_core::oauth::client::Client;
 use vestibule_core::oauth::project::project_client;
+use vestibule_core::oauth::scope::ScopeSet;
 use vestibule_core::relying_party::fault::UpstreamFault;
 use vestibule_core::relying_party::jwks::Jwks;
 use vestibule_core::relying_party::metadata::ProviderMetadata;
@@ -18,6 +19,11 @@ use vestibule_core::secret::{Secret, SecretDigest};
 use vestibule_core::time::Timestamp;
 use vestibule_store::db::DbError;
 use vestibule_store::providers::ProviderRecord;
+
+/// Where the provider of that id sends browsers back to, below the issuer.
+pub(crate) fn callback_path(provider: &str) -> String {
+    format!("/api/v1/auth/oauth/callback/{provider}")
+}
 
 /// What a provider's endpoints and keys were when they were last read.
 #[derive(Default)]
@@ -38,25 +44,21 @@ pub(crate) struct Upstream {
     pub(crate) secret: Option<Secret>,
     /// What was learnt of it. Whoever asks while somebody else is asking waits for the same answer.
     pub(crate) discovered: tokio::sync::Mutex<Discovered>,
-    /// Who refreshes which account's tokens.
-    pub(crate) refreshing: Turns,
 }
 
-/// One at a time, an account. It holds as many entries as there are callers at that moment.
-#[derive(Default)]
-pub(crate) struct Turns(parking_lot::Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>);
-
-impl Turns {
-    /// Waits until nobody else is at this account.
-    pub(crate) async fn turn(&self, account: AccountId) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.0.lock();
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(turns.entry(account).or_default())
-        };
-        turn.lock_owned().await
-    }
+/// What came of renewing a provider's tokens.
+#[derive(Clone)]
+pub(crate) enum Renewed {
+    /// An access token, and the scopes that it has.
+    Token(Secret, ScopeSet),
+    /// None: the person has to sign in there again.
+    Refused,
+    /// None now: the provider cannot be asked.
+    Unavailable,
 }
+
+/// Who renews which account's tokens, in this process.
+pub(crate) type Renewals = Flights<(TenantId, AccountId), Result<Renewed, Failure>>;
 
 /// What the project API of a tenant needs.
 pub(crate) struct Project {
@@ -154,6 +156,5 @@ fn open(shared: &Shared, tenant: TenantId, record: &ProviderRecord) -> Option<Up
         provider,
         secret,
         discovered: tokio::sync::Mutex::default(),
-        refreshing: Turns::default(),
     })
 }

@@ -25,7 +25,7 @@ pub(crate) type Reply = Response<Full<Bytes>>;
 const RETRY_AFTER_SECONDS: u32 = 2;
 
 /// Why a handler gives up: nothing that the caller did. The router turns it into a page or a JSON error.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The records cannot be reached now, or too much waits for them.
     #[error(transparent)]

@@ -12,7 +12,7 @@ use vestibule_core::id::{SessionId, UserId};
 use vestibule_core::identity::acr::{Acr, Amr};
 use vestibule_core::identity::session::Session;
 use vestibule_core::secret::{Handle, HandleKind};
-use vestibule_core::time::Lifetime;
+use vestibule_core::time::{Lifetime, Timestamp};
 use vestibule_store::sessions::{Present, SessionWindow};
 use vestibule_store::{Committed, TenantUnit};
 
@@ -157,7 +157,19 @@ pub(crate) struct SignIn {
 /// secret for it, so that what came of it stays while an old handle opens nothing (T34); somebody else is added beside the others.
 pub(crate) fn sign_in(ctx: &Ctx, people: &[Here], user_id: UserId) -> SignIn {
     let unit = TenantUnit::new(ctx.tenant.tenant.id);
-    sign_in_by(ctx, people, user_id, vec![Amr::Password], unit)
+    let proof = Proof {
+        auth_time: ctx.now,
+        amr: vec![Amr::Password],
+    };
+    sign_in_by(ctx, people, user_id, proof, unit)
+}
+
+/// How and when somebody proved who they are.
+pub(crate) struct Proof {
+    /// When.
+    pub(crate) auth_time: Timestamp,
+    /// By what.
+    pub(crate) amr: Vec<Amr>,
 }
 
 /// The same by other means, written with other things.
@@ -165,7 +177,7 @@ pub(crate) fn sign_in_by(
     ctx: &Ctx,
     people: &[Here],
     user_id: UserId,
-    amr: Vec<Amr>,
+    proof: Proof,
     unit: TenantUnit,
 ) -> SignIn {
     let known = people.iter().find(|here| here.present.user.id == user_id);
@@ -176,9 +188,9 @@ pub(crate) fn sign_in_by(
     let session = Session {
         id: SessionId::from_bytes(*handle.id()),
         user_id,
-        auth_time: ctx.now,
+        auth_time: proof.auth_time,
         acr: Acr::SingleFactor,
-        amr,
+        amr: proof.amr,
         used_at: ctx.now,
         expires_at: ctx.now.plus(ctx.tenant.tenant.policy.session_lifetime),
     };

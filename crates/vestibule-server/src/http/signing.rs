@@ -27,7 +27,7 @@ pub(crate) const RETIRING: Lifetime = Lifetime::days(2);
 const _: () = assert!(RETIRING.seconds() > TOKEN_LIFETIME_MAX.seconds());
 
 /// Why there is no key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum SigningError {
     /// The database.
     #[error(transparent)]

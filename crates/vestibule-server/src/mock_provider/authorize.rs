@@ -18,7 +18,7 @@ use super::issued::{Allowed, CODE_LIFETIME, Code};
 use super::{AUTHORIZE, HTML, MockPerson, MockProvider, Surface, answer, nothing_here, redirect};
 
 /// What of a request the page's form carries.
-const CARRIED: [&str; 12] = [
+const CARRIED: [&str; 13] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -31,6 +31,7 @@ const CARRIED: [&str; 12] = [
     "login_hint",
     "mock",
     "prompt",
+    "max_age",
 ];
 
 /// An accepted request.
@@ -44,6 +45,8 @@ struct Ask {
     nonce: Option<String>,
     scope: String,
     challenge: Option<CodeChallenge>,
+    /// Whether `max_age` stands there, so that the ID token says when the sign-in was (OpenID Connect Core, 2).
+    asks_age: bool,
 }
 
 /// Why a request is not accepted.
@@ -237,6 +240,7 @@ impl MockProvider {
             nonce: owned("nonce"),
             scope: owned("scope").unwrap_or_default(),
             challenge: params.get("code_challenge").and_then(CodeChallenge::parse),
+            asks_age: params.get("max_age").is_some(),
         };
         match wrong_with(&ask, &params) {
             Some((code, description)) => Err(Refused::Return(Box::new(ask), code, description)),
@@ -275,6 +279,7 @@ impl MockProvider {
             redirect_uri: ask.redirect_text.clone(),
             challenge: ask.challenge,
             nonce: ask.nonce.clone(),
+            auth_time: ask.asks_age.then_some(now),
         };
         self.issued
             .lock()

@@ -92,6 +92,12 @@ pub(crate) enum IdTokenFault {
     AccessTokenHash,
     /// There is none.
     Missing,
+    /// An `auth_time` of yesterday, whatever was asked.
+    OldSignIn,
+    /// An `auth_time` of tomorrow.
+    FutureSignIn,
+    /// No `auth_time`, though `max_age` asks for one.
+    NoAuthTime,
 }
 
 /// How the provider treats one sign-in.
@@ -172,6 +178,9 @@ pub(crate) const GROUPS: [Group; 4] = [
         choice("unsigned",           "Is not signed",                          Behaviour::IdToken(IdTokenFault::Unsigned)),
         choice("expired",            "Has expired",                            Behaviour::IdToken(IdTokenFault::Expired)),
         choice("wrong-at-hash",      "Belongs to another access token",        Behaviour::IdToken(IdTokenFault::AccessTokenHash)),
+        choice("old-sign-in",        "Says that the sign-in was yesterday",    Behaviour::IdToken(IdTokenFault::OldSignIn)),
+        choice("future-sign-in",     "Says that the sign-in is tomorrow",      Behaviour::IdToken(IdTokenFault::FutureSignIn)),
+        choice("no-auth-time",       "Never says when the sign-in was",        Behaviour::IdToken(IdTokenFault::NoAuthTime)),
         choice("no-id-token",        "Is missing",                             Behaviour::IdToken(IdTokenFault::Missing)),
     ]},
     Group { title: "User info", choices: &[

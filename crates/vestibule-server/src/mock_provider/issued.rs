@@ -41,6 +41,8 @@ pub(super) struct Code {
     pub(super) redirect_uri: String,
     pub(super) challenge: Option<CodeChallenge>,
     pub(super) nonce: Option<String>,
+    /// When the person said who they are, where the client asked (`max_age`).
+    pub(super) auth_time: Option<Timestamp>,
 }
 
 /// Everything that was handed out.

@@ -287,6 +287,15 @@ impl MockProvider {
             Some(nonce) if !when(IdTokenFault::NoNonce) => put("nonce", json!(nonce)),
             Some(_) | None => None,
         };
+        let told = match fault {
+            Some(IdTokenFault::OldSignIn) => Some(now.minus(Lifetime::days(1))),
+            Some(IdTokenFault::FutureSignIn) => Some(now.plus(Lifetime::days(1))),
+            Some(IdTokenFault::NoAuthTime) => None,
+            _ => code.auth_time,
+        };
+        if let Some(time) = told {
+            put("auth_time", json!(time.seconds()));
+        }
         let sign =
             |key: &vestibule_core::jose::key::SigningKey| key.sign(TokenType::IdToken, &claims);
         Ok(Some(match fault {

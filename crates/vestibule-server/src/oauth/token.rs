@@ -148,6 +148,7 @@ async fn use_refresh_token(
             token,
             user,
             family_expires_at,
+            ..
         }) = ctx.store().refresh_token(presented.token.id()).await?
         else {
             return Ok(Err(invalid_grant("no such refresh token")));

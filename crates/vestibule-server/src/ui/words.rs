@@ -187,6 +187,10 @@ pub(crate) fn upstream_problem(code: &str) -> Option<FormError> {
             "We could not accept the other site's answer",
             "Nothing was changed. Try again; if it happens again, use another way and tell the people who run this site.",
         ),
+        "too-old" => (
+            "You did not prove there who you are",
+            "The app wants a fresh sign-in, and the other site took an older one. Sign out there and try again, or use another way.",
+        ),
         "too-late" => (
             "That took too long",
             "For your safety, a sign-in on another site has to end within ten minutes. Start it again.",

@@ -2,5 +2,6 @@
 
 mod arrival;
 mod faults;
+mod freshness;
 mod hosted;
 mod linking;

@@ -6,7 +6,7 @@ use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::relying_party::provider::UpstreamGrant;
 use vestibule_core::secret::{Handle, HandleKind};
 use vestibule_store::TenantUnit;
-use vestibule_store::accounts::SealedTokens;
+use vestibule_store::accounts::{ACCOUNTS_PAGE_USERS_MAX, SealedTokens};
 use vestibule_store::cli_attempts::{CliHandles, CliStage};
 
 use crate::facts::{
@@ -37,6 +37,7 @@ on_both_engines! {
     an_attempt_is_found_by_each_handle_in_its_own_place_only,
     an_attempt_is_completed_then_used_and_its_result_forgotten,
     an_attempt_is_not_completed_or_used_late_or_for_nobody,
+    the_accounts_of_a_page_of_people_are_each_ones_own,
 }
 
 async fn a_provider_reads_back_and_is_replaced_with_its_secret(place: &Place) {
@@ -207,7 +208,8 @@ async fn an_account_reads_back_with_and_without_tokens(place: &Place) {
         assert_eq!(found.expect(READ).as_ref(), Some(account));
     }
     let tokens = here.account_tokens(full.id).await.expect(READ);
-    assert_eq!(tokens.as_deref(), Some(&[0, 255][..]));
+    let grant = full.grant.clone().expect("a grant");
+    assert_eq!(tokens, Some((grant, vec![0, 255])));
     assert_eq!(here.account_tokens(bare.id).await.expect(READ), None);
     let list = here.accounts_of(user).await.expect(READ);
     assert_eq!(list, [full, bare, endless]);
@@ -302,8 +304,8 @@ async fn upstream_tokens_are_replaced_and_forgotten(place: &Place) {
     assert_eq!(found.grant, Some(grant));
     assert_eq!(found.email.as_deref(), Some("ada@elsewhere.example"));
     assert_eq!((found.created_at, found.updated_at), (NOW, after(5)));
-    let sealed = here.account_tokens(id).await.expect(READ);
-    assert_eq!(sealed.as_deref(), Some(&b"newer"[..]));
+    let (grant, sealed) = here.account_tokens(id).await.expect(READ).expect("tokens");
+    assert_eq!((Some(grant), &sealed[..]), (found.grant, &b"newer"[..]));
     world
         .write(world.unit().update_account_tokens(id, None, after(6)))
         .await;
@@ -335,8 +337,8 @@ async fn upstream_tokens_are_refreshed_only_if_unchanged(place: &Place) {
     world.lose(refresh(b"tokens", tokens(b"stale"))).await;
     // A refusal that was asked for with the old token does not forget the new one.
     world.lose(refresh(b"tokens", None)).await;
-    let sealed = here.account_tokens(id).await.expect(READ);
-    assert_eq!(sealed.as_deref(), Some(&b"second"[..]));
+    let (_, sealed) = here.account_tokens(id).await.expect(READ).expect("tokens");
+    assert_eq!(sealed, b"second");
     world.write(refresh(b"second", None)).await;
     world.lose(refresh(b"second", tokens(b"stale"))).await;
     assert_eq!(here.account_tokens(id).await.expect(READ), None);
@@ -505,4 +507,38 @@ async fn an_attempt_is_not_completed_or_used_late_or_for_nobody(place: &Place) {
     world.write(world.unit().remove_user(user)).await;
     world.lose(mark_used(waiting, NOW)).await;
     world.lose(mark_used(completed, NOW)).await;
+}
+
+async fn the_accounts_of_a_page_of_people_are_each_ones_own(place: &Place) {
+    let world = World::open(place).await;
+    let people: Vec<_> = (0..=ACCOUNTS_PAGE_USERS_MAX)
+        .map(|index| world.person(&format!("p{index}")))
+        .collect();
+    let mut unit = world.unit();
+    let mut linked = Vec::new();
+    for (index, person) in people.iter().enumerate() {
+        unit = unit.insert_user(person, NOW);
+        // Nobody has an account, or one, or two.
+        for number in 0..index % 3 {
+            let account = world.account(person.user.id, PROVIDER, &format!("{index} {number}"));
+            unit = unit.insert_account(&account, None);
+            linked.push(account);
+        }
+    }
+    world.write(unit).await;
+    let here = world.here();
+    let ids: Vec<_> = people.iter().map(|person| person.user.id).collect();
+    for page in [&ids[..], &ids[..7], &ids[2..3], &ids[3..4], &[]] {
+        let found = here.accounts_of_page(page).await.expect(READ);
+        for id in page.iter().take(ACCOUNTS_PAGE_USERS_MAX) {
+            let own = found.get(id).cloned().unwrap_or_default();
+            assert_eq!(own, here.accounts_of(*id).await.expect(READ));
+        }
+        let wanted = &page[..page.len().min(ACCOUNTS_PAGE_USERS_MAX)];
+        let count = linked
+            .iter()
+            .filter(|account| wanted.contains(&account.user_id))
+            .count();
+        assert_eq!(found.values().map(Vec::len).sum::<usize>(), count);
+    }
 }

@@ -7,7 +7,7 @@ use vestibule_core::oauth::refresh::RefreshStage;
 use vestibule_core::oauth::token::Family;
 use vestibule_core::relying_party::provider::UpstreamGrant;
 use vestibule_core::secret::{Handle, HandleKind};
-use vestibule_store::accounts::SealedTokens;
+use vestibule_store::accounts::{SealedTokens, WayIn};
 use vestibule_store::cli_attempts::CliStage;
 use vestibule_store::{Store, TenantUnit};
 
@@ -33,6 +33,8 @@ on_both_engines! {
     one_of_64_links_of_an_upstream_identity_wins_and_makes_the_only_person,
     one_of_64_refreshes_of_upstream_tokens_wins,
     one_of_64_completions_of_a_command_line_wins_and_one_of_64_polls_after_it,
+    of_64_who_give_up_the_last_two_ways_in_one_wins,
+    of_64_who_give_up_one_of_64_ways_in_one_way_stays,
 }
 
 /// Commits all at once; gives the indices of those that won.
@@ -509,7 +511,7 @@ async fn one_of_64_refreshes_of_upstream_tokens_wins(place: &Place) {
         .account_tokens(scene.account.id)
         .await
         .expect("a read");
-    assert_eq!(found.as_ref(), Some(&sealed[winners[0]]));
+    assert_eq!(found, Some((grant, sealed[winners[0]].clone())));
 }
 
 async fn one_of_64_completions_of_a_command_line_wins_and_one_of_64_polls_after_it(place: &Place) {
@@ -542,4 +544,93 @@ async fn one_of_64_completions_of_a_command_line_wins_and_one_of_64_polls_after_
     let winners = race(&world.store, units).await;
     assert_eq!(winners.len(), 1, "winners: {winners:?}");
     assert_eq!(stage().await, CliStage::Used { user_id });
+}
+
+/// Each was decided while both stood. Whoever comes second would lock the person out.
+async fn of_64_who_give_up_the_last_two_ways_in_one_wins(place: &Place) {
+    let world = World::open(place).await;
+    for with_password in [false, true] {
+        let person = world.person(if with_password { "bob" } else { "eve" });
+        let user = person.user.id;
+        let first = world.account(user, PROVIDER, &format!("{with_password} 1"));
+        let second = world.account(user, PROVIDER, &format!("{with_password} 2"));
+        let unit = world.unit().insert_user(&person, NOW);
+        let unit = unit.insert_account(&first, None);
+        world
+            .write(if with_password {
+                unit.upsert_password(user, "hash", NOW)
+            } else {
+                unit.insert_account(&second, None)
+            })
+            .await;
+        let units = (0..RACERS)
+            .map(|index| match (index % 2, with_password) {
+                (0, false) => world
+                    .unit()
+                    .guard_way_in(user, WayIn::Account(second.id))
+                    .remove_account(first.id, user),
+                (_, false) => world
+                    .unit()
+                    .guard_way_in(user, WayIn::Account(first.id))
+                    .set_account_use(second.id, None, None),
+                (0, true) => world
+                    .unit()
+                    .guard_way_in(user, WayIn::Password)
+                    .remove_account(first.id, user),
+                (_, true) => world
+                    .unit()
+                    .guard_way_in(user, WayIn::Account(first.id))
+                    .remove_password(user),
+            })
+            .collect();
+        let winners = race(&world.store, units).await;
+        // Giving up the same thing twice changes nothing, so those who say the same may all win; nobody of the others does.
+        let sides: std::collections::BTreeSet<usize> =
+            winners.iter().map(|index| index % 2).collect();
+        assert_eq!(sides.len(), 1, "winners: {winners:?}");
+        let accounts = world.here().accounts_of(user).await.expect("a read");
+        let ways = accounts.iter().filter(|account| account.sign_in).count();
+        let password = world.here().password(user).await.expect("a read");
+        assert_eq!(ways + usize::from(password.is_some()), 1);
+    }
+}
+
+async fn of_64_who_give_up_one_of_64_ways_in_one_way_stays(place: &Place) {
+    let world = World::open(place).await;
+    let person = world.person("eve");
+    let user = person.user.id;
+    let accounts: Vec<_> = (0..RACERS)
+        .map(|index| world.account(user, PROVIDER, &format!("s {index}")))
+        .collect();
+    let unit = accounts
+        .iter()
+        .fold(world.unit().insert_user(&person, NOW), |unit, account| {
+            unit.insert_account(account, None)
+        });
+    world.write(unit).await;
+    // Each relies on its neighbour: all of them together would leave nothing.
+    let units = accounts
+        .iter()
+        .zip(accounts.iter().cycle().skip(1))
+        .map(|(account, next)| {
+            world
+                .unit()
+                .guard_way_in(user, WayIn::Account(next.id))
+                .remove_account(account.id, user)
+        })
+        .collect();
+    let winners = race(&world.store, units).await;
+    let left = world.here().accounts_of(user).await.expect("a read");
+    assert!(!left.is_empty(), "winners: {winners:?}");
+    assert_eq!(left.len(), RACERS - winners.len());
+    // Another's way is none.
+    let other = world.person("bob");
+    world.write(world.unit().insert_user(&other, NOW)).await;
+    let theirs = WayIn::Account(left[0].id);
+    world
+        .lose(world.unit().guard_way_in(other.user.id, theirs))
+        .await;
+    world
+        .lose(world.unit().guard_way_in(user, WayIn::Password))
+        .await;
 }

@@ -2,6 +2,7 @@
 
 use vestibule_core::id::{FamilyId, TenantId, UserId};
 use vestibule_core::identity::tenant::{Domain, DomainKind};
+use vestibule_store::accounts::WayIn;
 use vestibule_store::cli_attempts::CliStage;
 use vestibule_store::{TenantStore, TenantUnit};
 
@@ -43,6 +44,7 @@ const METHODS: &[&str] = &[
     "account_of_user",
     "account_tokens",
     "accounts_of",
+    "accounts_of_page",
     "api_key_by_name",
     "api_keys",
     "brief_standing",
@@ -74,7 +76,6 @@ const METHODS: &[&str] = &[
     "user_summaries_after",
     "user_summaries_before",
     "user_summary",
-    "user_times",
     "users_after",
     "withdraw_grant",
 ];
@@ -182,12 +183,19 @@ async fn see_broker(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str,
                 .account_tokens(account.id)
                 .await
                 .expect(READ)
-                .as_deref()
-                == Some(b"tokens"),
+                .is_some_and(|(_, sealed)| sealed == b"tokens"),
         ),
         (
             "accounts_of",
             there.accounts_of(user).await.expect(READ) == [account.clone()],
+        ),
+        (
+            "accounts_of_page",
+            there
+                .accounts_of_page(&[user])
+                .await
+                .expect(READ)
+                .contains_key(&user),
         ),
         (
             "api_key_by_name",
@@ -227,10 +235,6 @@ async fn see_broker(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str,
                 .await
                 .expect(READ)
                 .is_some(),
-        ),
-        (
-            "user_times",
-            there.user_times(user).await.expect(READ).is_some(),
         ),
     ]
 }
@@ -391,6 +395,10 @@ fn writes_of_the_broker(there: TenantId, scene: &Scene) -> Vec<(&'static str, Te
         (
             "end_session_of",
             unit().end_session_of(scene.session.id, user, NOW),
+        ),
+        (
+            "guard_way_in",
+            unit().guard_way_in(user, WayIn::Account(account.id)),
         ),
         (
             "insert_account",

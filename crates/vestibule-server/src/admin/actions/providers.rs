@@ -5,14 +5,12 @@ use super::{
 };
 use crate::admin::apply::ATTEMPTS_MAX;
 use crate::http::context::Shared;
+use crate::http::projects::callback_path;
 use serde_json::{Map, Value, json};
 use vestibule_core::relying_party::provider::ProviderId;
 use vestibule_store::TenantUnit;
 use vestibule_store::providers::ProviderRecord;
 use vestibule_store::tenants::TenantRecord;
-
-/// Where a provider sends browsers back to, below the issuer, with its id behind.
-const CALLBACK_PATH: &str = "/api/v1/auth/oauth/callback";
 
 /// The redirect URI that is registered at the provider.
 async fn redirect_uri(
@@ -25,7 +23,7 @@ async fn redirect_uri(
         return Ok(Some(url.to_owned()));
     }
     let view = shared.tenant_by_slug(slug).await?;
-    Ok(view.map(|view| view.tenant.issuer.join(&format!("{CALLBACK_PATH}/{id}"))))
+    Ok(view.map(|view| view.tenant.issuer.join(&callback_path(id))))
 }
 
 async fn to_json(

@@ -2,7 +2,8 @@
 
 use super::Answer;
 use super::access::Access;
-use super::asked::{Fields, Stop, answer, said};
+use super::asked::{Stop, answer};
+use super::body::{Fields, said};
 use super::envelope;
 use super::issue::{Begun, begin};
 use super::oauth::known_error;
@@ -15,6 +16,7 @@ use serde_json::json;
 use vestibule_core::identity::linking::Intent;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::relying_party::fault::UpstreamFault;
+use vestibule_store::users::UserSummary;
 
 /// What a provider is called that is Apple, whatever its id.
 const APPLE: &str = "apple";
@@ -49,7 +51,8 @@ async fn signed_in(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
     };
     let mut begun: Option<Begun> = None;
     let settled = settle(ctx, upstream, &told, Intent::SignIn, |unit, settled| {
-        let session = begin(ctx, &access.project, settled.user_id);
+        let proved_at = told.identity.proved_at(ctx.now);
+        let session = begin(ctx, &access.project, settled.user_id, proved_at);
         let unit = session.add(unit, ctx.now);
         begun = Some(session);
         unit
@@ -57,12 +60,12 @@ async fn signed_in(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
     .await?;
     let settled = settled.map_err(|trouble| known_error(&trouble))?;
     let begun = begun.ok_or(Failure::Internal("a sign-in without a session"))?;
-    let user = ctx
+    let UserSummary { record, times, .. } = ctx
         .store()
-        .user(settled.user_id)
+        .user_summary(settled.user_id)
         .await?
-        .ok_or(KnownError::UserNotFound)?
-        .user;
+        .ok_or(KnownError::UserNotFound)?;
+    let person = (&record.user, times.created_at);
     tracing::info!(
         reference = ctx.reference,
         tenant = ctx.tenant.tenant.slug,
@@ -72,7 +75,7 @@ async fn signed_in(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
         "signed in with an ID token of Apple"
     );
     Ok(envelope::json(&json!({
-        "access_token": mint(ctx, &begun.family, &user).await?,
+        "access_token": mint(ctx, &begun.family, person).await?,
         "refresh_token": begun.refresh_token.reveal().reveal(),
         "user_id": settled.user_id,
         "is_new_user": settled.is_new,

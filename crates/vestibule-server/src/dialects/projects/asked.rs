@@ -1,4 +1,4 @@
-//! What a request of the project API asks: about whom, and what its body says. And how an endpoint stops before its end.
+//! About whom a request of the project API is, and how an endpoint stops before its end.
 
 use super::Answer;
 use super::access::{Access, Tier};
@@ -6,7 +6,6 @@ use super::envelope;
 use crate::http::context::Ctx;
 use crate::http::reply::{Failure, Reply};
 use http::StatusCode;
-use serde_json::{Map, Value};
 use vestibule_core::id::UserId;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_store::db::DbError;
@@ -87,118 +86,6 @@ pub(super) fn segment(text: &str) -> Option<String> {
         bytes.push(u8::try_from(value).ok()?);
     }
     String::from_utf8(bytes).ok()
-}
-
-/// The members of a body. Every member that is missing, wrong or unknown is named, not only the first.
-pub(super) struct Fields {
-    place: &'static str,
-    members: Map<String, Value>,
-    problems: Vec<String>,
-}
-
-impl Fields {
-    /// Reads a body: JSON, or a form, whose members are texts. No body says nothing.
-    pub(super) fn read(ctx: &Ctx, place: &'static str) -> Result<Self, KnownError> {
-        let refuse = |message: &str| KnownError::BodyParsingError {
-            message: message.to_owned(),
-        };
-        let mut members = Map::new();
-        if ctx.has_media_type("application/json") {
-            match serde_json::from_slice(&ctx.body) {
-                Ok(Value::Object(object)) => members = object,
-                _ => return Err(refuse("The body must be a JSON object.")),
-            }
-        } else {
-            let form = ctx.form().map_err(|_| {
-                refuse("The body must be JSON or application/x-www-form-urlencoded.")
-            })?;
-            if let Some(name) = form.repeated() {
-                return Err(refuse(&format!("The member {name} stands twice.")));
-            }
-            for (name, value) in url::form_urlencoded::parse(&ctx.body) {
-                members.insert(name.into_owned(), Value::String(value.into_owned()));
-            }
-        }
-        Ok(Self {
-            place,
-            members,
-            problems: Vec::new(),
-        })
-    }
-
-    /// Notes what is wrong with a member.
-    pub(super) fn problem(&mut self, name: &str, problem: &str) {
-        self.problems.push(format!("body.{name} {problem}"));
-    }
-
-    /// Whether a member stands there, `null` included.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
-    }
-
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.members.remove(name).filter(|value| !value.is_null())
-    }
-
-    /// A text, if it is there.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        if let Value::String(text) = self.take(name)? {
-            return Some(text);
-        }
-        self.problem(name, "must be a text");
-        None
-    }
-
-    /// A text that must be there and say something.
-    pub(super) fn required(&mut self, name: &str) -> Option<String> {
-        let wrong_already = self.problems.len();
-        let text = self.text(name).filter(|text| !text.is_empty());
-        if text.is_none() && self.problems.len() == wrong_already {
-            self.problem(name, "must be defined");
-        }
-        text
-    }
-
-    /// A yes or no, if it is there.
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
-        let flag = self.take(name)?.as_bool();
-        if flag.is_none() {
-            self.problem(name, "must be true or false");
-        }
-        flag
-    }
-
-    /// A number of milliseconds, if it is there: from one to the most that is allowed.
-    pub(super) fn millis(&mut self, name: &str, most: u64) -> Option<u64> {
-        let millis = self.take(name)?;
-        let fits = millis.as_u64().filter(|millis| (1..=most).contains(millis));
-        if fits.is_none() {
-            self.problem(name, &format!("must be a whole number from 1 to {most}"));
-        }
-        fits
-    }
-
-    /// What remains is unknown; with any problem, all are said.
-    pub(super) fn finish(mut self) -> Result<(), KnownError> {
-        let unknown: Vec<String> = self.members.keys().cloned().collect();
-        for name in unknown {
-            self.problem(&name, "is unknown");
-        }
-        if self.problems.is_empty() {
-            return Ok(());
-        }
-        Err(KnownError::SchemaError {
-            place: self.place.to_owned(),
-            problems: self.problems,
-        })
-    }
-}
-
-/// A member whose problem was said: [`Fields::finish`] has refused before.
-pub(super) fn said<T>(value: Option<T>) -> Result<T, Failure> {
-    value.ok_or(Failure::Internal(
-        "a member that is missing was not refused",
-    ))
 }
 
 #[cfg(test)]

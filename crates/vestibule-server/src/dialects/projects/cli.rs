@@ -1,12 +1,14 @@
 //! Signing in a command line by way of a browser (seed 001).
 //!
 //! The command line asks for two codes, shows a person the address of the app's page with one of them, and polls with the other.
-//! On that page the person, who is signed in there, lets it in: it gets a session of its own, so that ending one does not end the
-//! other. What it gets waits sealed until it is polled for, and is handed out once.
+//! On that page the person, who is signed in there, lets it in. Who they are and how they proved it waits sealed until the command
+//! line asks, which then gets a session of its own, once: ending one does not end the other, and what is never fetched leaves nothing
+//! behind.
 
 use super::Answer;
 use super::access::Access;
-use super::asked::{Fields, Stop, answer, said};
+use super::asked::{Stop, answer};
+use super::body::{Fields, said};
 use super::envelope;
 use super::issue::{begin_like, standing};
 use crate::http::context::Ctx;
@@ -16,13 +18,15 @@ use crate::http::seal::Purpose;
 use crate::http::throttle::{Key, Kind};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vestibule_core::id::CliAttemptId;
+use vestibule_core::id::{AccessTokenId, CliAttemptId, FamilyId};
 use vestibule_core::oauth::known_error::KnownError;
+use vestibule_core::oauth::token::Authorization;
 use vestibule_core::secret::{Handle, HandleKind};
 use vestibule_core::time::Lifetime;
 use vestibule_store::Committed;
-use vestibule_store::cli_attempts::{CliAttempt, CliHandles, CliStage};
+use vestibule_store::cli_attempts::{CliHandles, CliStage};
 
 /// How long a person may take, unless the command line says otherwise.
 const LIFETIME_MILLIS: u64 = 2 * 60 * 60 * 1000;
@@ -37,8 +41,8 @@ pub(super) async fn start(ctx: &Ctx, _access: &Access, _parts: &[&str]) -> Answe
 }
 
 /// `POST /auth/cli/poll`.
-pub(super) async fn poll(ctx: &Ctx, _access: &Access, _parts: &[&str]) -> Answer {
-    answer(ctx, polled(ctx).await)
+pub(super) async fn poll(ctx: &Ctx, access: &Access, _parts: &[&str]) -> Answer {
+    answer(ctx, polled(ctx, access).await)
 }
 
 /// `POST /auth/cli/complete`.
@@ -86,7 +90,7 @@ async fn started(ctx: &Ctx) -> Result<Reply, Stop> {
     })))
 }
 
-async fn polled(ctx: &Ctx) -> Result<Reply, Stop> {
+async fn polled(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
     let mut fields = Fields::read(ctx, "POST /api/v1/auth/cli/poll")?;
     let code = fields.required("polling_code");
     fields.finish()?;
@@ -106,32 +110,43 @@ async fn polled(ctx: &Ctx) -> Result<Reply, Stop> {
             CliStage::Waiting => return status("waiting"),
             CliStage::Completed { sealed, .. } => sealed,
         };
-        let refresh_token = open(ctx, attempt.id, sealed)?;
+        let welcome = Welcome::open(ctx, attempt.id, sealed)?;
+        let begun = begin_like(ctx, &access.project, welcome.authorization);
+        // The session of the person who let it in must still stand at that instant: signing out everywhere reaches this one too.
         let unit = ctx
             .store()
             .unit()
-            .mark_cli_attempt_used(attempt.id, ctx.now);
-        if ctx.store().commit(unit).await?.won() {
+            .mark_cli_attempt_used(attempt.id, ctx.now)
+            .guard_family(welcome.family);
+        if ctx.store().commit(begun.add(unit, ctx.now)).await?.won() {
+            tracing::info!(
+                reference = ctx.reference,
+                tenant = ctx.tenant.tenant.slug,
+                user = %begun.family.authorization.user_id,
+                session = %begun.family.authorization.session_id,
+                "a command line signed in"
+            );
             return Ok(reply::json(
                 StatusCode::CREATED,
-                &json!({ "status": "success", "refresh_token": refresh_token }),
+                &json!({
+                    "status": "success",
+                    "refresh_token": begun.refresh_token.reveal().reveal(),
+                }),
             ));
         }
-        if !is_welcome(ctx, &attempt).await? {
-            // Nobody is signed in by an attempt of somebody who may not sign in; to the command line it is over.
+        if !stands(ctx, welcome.family).await? {
+            // Nobody is signed in by somebody who is signed out or may not sign in; to the command line it is over.
             return status("expired");
         }
     }
     Err(Failure::Internal("an attempt's guard was lost again and again").into())
 }
 
-/// Whether the person of a completed attempt may still sign in.
-async fn is_welcome(ctx: &Ctx, attempt: &CliAttempt) -> Result<bool, Failure> {
-    let CliStage::Completed { user_id, .. } = &attempt.stage else {
-        return Ok(true);
-    };
-    let user = ctx.store().user(*user_id).await?;
-    Ok(user.is_some_and(|record| record.user.disabled_at.is_none()))
+/// Whether what let a command line in is still good: the person may sign in and was not signed out.
+async fn stands(ctx: &Ctx, family: FamilyId) -> Result<bool, Failure> {
+    let nothing = AccessTokenId::from_bytes([0; 16]);
+    let standing = ctx.store().brief_standing(family, nothing).await?;
+    Ok(standing.is_some_and(|standing| standing.family_stands && standing.person_enabled))
 }
 
 async fn completed(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
@@ -169,20 +184,21 @@ async fn completed(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
         if ctx.now >= attempt.expires_at {
             return Err(KnownError::CliAuthExpired.into());
         }
-        let begun = begin_like(ctx, &access.project, family.authorization.clone());
-        let sealed = seal(ctx, attempt.id, &begun.refresh_token)?;
-        // The browser's session must still stand at that instant: signing out everywhere reaches this one too.
+        let welcome = Welcome {
+            family: family.id,
+            authorization: family.authorization.clone(),
+        };
+        let sealed = welcome.seal(ctx, attempt.id)?;
         let unit = ctx
             .store()
             .unit()
             .guard_family(family.id)
             .mark_cli_attempt_completed(attempt.id, user_id, &sealed, ctx.now);
-        if ctx.store().commit(begun.add(unit, ctx.now)).await?.won() {
+        if ctx.store().commit(unit).await?.won() {
             tracing::info!(
                 reference = ctx.reference,
                 tenant = ctx.tenant.tenant.slug,
                 user = %user_id,
-                session = %begun.family.authorization.session_id,
                 "a command line was let in"
             );
             return Ok(envelope::json(&json!({ "success": true })));
@@ -196,22 +212,33 @@ fn belongs_to(ctx: &Ctx, attempt: CliAttemptId) -> Vec<u8> {
     [ctx.tenant.tenant.id.bytes().as_slice(), attempt.bytes()].concat()
 }
 
-fn seal(ctx: &Ctx, attempt: CliAttemptId, token: &Handle) -> Result<Vec<u8>, Failure> {
-    ctx.shared
-        .root_key
-        .seal(
-            Purpose::CliAttempts,
-            &belongs_to(ctx, attempt),
-            token.reveal().reveal().as_bytes(),
-        )
-        .map_err(|_| Failure::Internal("a command line's sign-in cannot be sealed"))
+/// Who let a command line in, as it waits to be fetched.
+#[derive(Serialize, Deserialize)]
+struct Welcome {
+    /// What must still stand then.
+    #[serde(rename = "f")]
+    family: FamilyId,
+    /// Who they are, and how and when they proved it.
+    #[serde(rename = "a")]
+    authorization: Authorization,
 }
 
-fn open(ctx: &Ctx, attempt: CliAttemptId, sealed: &[u8]) -> Result<String, Failure> {
-    ctx.shared
-        .root_key
-        .open(Purpose::CliAttempts, &belongs_to(ctx, attempt), sealed)
-        .ok()
-        .and_then(|plain| String::from_utf8(plain.to_vec()).ok())
-        .ok_or(Failure::Internal("a command line's sign-in does not open"))
+impl Welcome {
+    fn seal(&self, ctx: &Ctx, attempt: CliAttemptId) -> Result<Vec<u8>, Failure> {
+        let failure = Failure::Internal("a command line's sign-in cannot be sealed");
+        let plain = serde_json::to_vec(self).map_err(|_| failure.clone())?;
+        ctx.shared
+            .root_key
+            .seal(Purpose::CliAttempts, &belongs_to(ctx, attempt), &plain)
+            .map_err(|_| failure)
+    }
+
+    fn open(ctx: &Ctx, attempt: CliAttemptId, sealed: &[u8]) -> Result<Self, Failure> {
+        ctx.shared
+            .root_key
+            .open(Purpose::CliAttempts, &belongs_to(ctx, attempt), sealed)
+            .ok()
+            .and_then(|plain| serde_json::from_slice(&plain).ok())
+            .ok_or(Failure::Internal("a command line's sign-in does not open"))
+    }
 }

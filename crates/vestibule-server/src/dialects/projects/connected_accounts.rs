@@ -2,7 +2,8 @@
 
 use super::Answer;
 use super::access::Access;
-use super::asked::{Fields, Stop, answer, segment, whose};
+use super::asked::{Stop, answer, segment, whose};
+use super::body::Fields;
 use super::envelope;
 use crate::broker::tokens::{NoToken, access_token as token_of};
 use crate::http::context::Ctx;

@@ -2,7 +2,8 @@
 
 use super::Answer;
 use super::access::Access;
-use super::asked::{Fields, Stop, answer};
+use super::asked::{Stop, answer};
+use super::body::Fields;
 use super::envelope::{self, header};
 use super::issue::standing;
 use super::oauth::project_code;

@@ -30,8 +30,8 @@ pub(super) struct Begun {
     until: Timestamp,
 }
 
-/// A session for somebody who proved who they are just now, at a provider.
-pub(super) fn begin(ctx: &Ctx, project: &Project, user_id: UserId) -> Begun {
+/// A session for somebody who proved at a provider who they are.
+pub(super) fn begin(ctx: &Ctx, project: &Project, user_id: UserId, proved_at: Timestamp) -> Begun {
     let mut scope = ScopeSet::default();
     scope.insert(SCOPE_LEGACY);
     let authorization = Authorization {
@@ -42,7 +42,7 @@ pub(super) fn begin(ctx: &Ctx, project: &Project, user_id: UserId) -> Begun {
         scope,
         claims: ClaimsRequest::default(),
         resources: Vec::new(),
-        auth_time: ctx.now,
+        auth_time: proved_at,
         acr: Acr::SingleFactor,
         amr: vec![Amr::Federated],
         nonce: None,
@@ -87,8 +87,6 @@ impl Begun {
     /// Adds what has to be written.
     pub(super) fn add(&self, unit: TenantUnit, now: Timestamp) -> TenantUnit {
         unit.insert_session(&self.session, &self.session_handle.digest())
-            // A session that was proved elsewhere some time ago is used now.
-            .touch_session(self.session.id, now)
             .insert_family(&self.family, self.until, now)
             .insert_refresh_token(&self.refresh_token, self.family.id, self.until)
     }

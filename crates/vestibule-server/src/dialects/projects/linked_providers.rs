@@ -4,7 +4,8 @@
 
 use super::Answer;
 use super::access::{Access, Tier};
-use super::asked::{Fields, Stop, answer, said, whose};
+use super::asked::{Stop, answer, whose};
+use super::body::{Fields, said};
 use super::envelope;
 use crate::http::context::Ctx;
 use crate::http::projects::Project;
@@ -16,10 +17,15 @@ use vestibule_core::identity::account::{ConnectedAccount, SUBJECT_BYTES_MAX};
 use vestibule_core::identity::user::Email;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::relying_party::provider::ProviderId;
+use vestibule_store::TenantUnit;
+use vestibule_store::accounts::WayIn;
 
 const CREATE: &str = "POST /api/v1/oauth-providers";
 const UPDATE: &str = "PATCH /api/v1/oauth-providers/{user}/{id}";
 const LIST: &str = "GET /api/v1/oauth-providers";
+
+/// How often a decision is made again when its guard was lost.
+const TRIES_MAX: usize = 3;
 
 const NOT_FOUND: Stop = Stop::Words(
     StatusCode::NOT_FOUND,
@@ -59,18 +65,24 @@ pub(super) async fn one(ctx: &Ctx, access: &Access, parts: &[&str]) -> Answer {
 
 async fn act(ctx: &Ctx, access: &Access, user: &str, id: &str) -> Result<Reply, Stop> {
     let user = whose(ctx, access, user).await?;
-    let accounts = ctx.store().accounts_of(user).await?;
     let id = AccountId::parse(id);
-    let account = accounts
-        .iter()
-        .find(|account| Some(account.id) == id)
-        .ok_or(NOT_FOUND)?;
-    match ctx.method {
-        Method::GET => Ok(envelope::json(&shown(&access.project, account))),
-        Method::PATCH => update(ctx, access, account, &accounts).await,
-        Method::DELETE => remove(ctx, access, account, &accounts).await,
-        _ => Err(Failure::Internal("a method without a route").into()),
+    for _ in 0..TRIES_MAX {
+        let accounts = ctx.store().accounts_of(user).await?;
+        let account = accounts
+            .iter()
+            .find(|account| Some(account.id) == id)
+            .ok_or(NOT_FOUND)?;
+        let done = match ctx.method {
+            Method::GET => Some(envelope::json(&shown(&access.project, account))),
+            Method::PATCH => update(ctx, access, account, &accounts).await?,
+            Method::DELETE => remove(ctx, access, account, &accounts).await?,
+            _ => return Err(Failure::Internal("a method without a route").into()),
+        };
+        if let Some(reply) = done {
+            return Ok(reply);
+        }
     }
+    Err(Failure::Internal("the guard of a link was lost again and again").into())
 }
 
 fn shown(project: &Project, account: &ConnectedAccount) -> Value {
@@ -207,12 +219,13 @@ async fn taken(
     })
 }
 
+/// None when the records changed meanwhile.
 async fn update(
     ctx: &Ctx,
     access: &Access,
     account: &ConnectedAccount,
     accounts: &[ConnectedAccount],
-) -> Result<Reply, Stop> {
+) -> Result<Option<Reply>, Stop> {
     let mut fields = Fields::read(ctx, UPDATE)?;
     let sign_in = fields.flag("allow_sign_in");
     let connected = fields.flag("allow_connected_accounts");
@@ -241,13 +254,15 @@ async fn update(
     if changed.sign_in && !account.sign_in && signs_in_otherwise(accounts, account) {
         return Err(SECOND_SIGN_IN);
     }
-    if account.sign_in && !changed.sign_in {
-        keep_a_way_in(ctx, access, account, accounts).await?;
-    }
+    let unit = if account.sign_in && !changed.sign_in {
+        keep_a_way_in(ctx, access, account, accounts).await?
+    } else {
+        ctx.store().unit()
+    };
     if changed.subject != account.subject {
-        return exchange(ctx, access, account, changed).await;
+        return exchange(ctx, access, account, changed).await.map(Some);
     }
-    let mut unit = ctx.store().unit().set_account_use(
+    let mut unit = unit.set_account_use(
         account.id,
         changed.sign_in.then_some(ctx.now),
         changed.connected.then_some(ctx.now),
@@ -255,10 +270,8 @@ async fn update(
     if changed.email != account.email {
         unit = unit.update_account_email(account.id, changed.email.as_deref(), ctx.now);
     }
-    if !ctx.store().commit(unit).await?.won() {
-        return Err(NOT_FOUND);
-    }
-    Ok(envelope::json(&shown(&access.project, &changed)))
+    let won = ctx.store().commit(unit).await?.won();
+    Ok(won.then(|| envelope::json(&shown(&access.project, &changed))))
 }
 
 /// Another upstream identity under the same id: the tokens of the old one go with it.
@@ -286,21 +299,21 @@ async fn exchange(
     Ok(envelope::json(&shown(&access.project, &changed)))
 }
 
+/// None when the records changed meanwhile.
 async fn remove(
     ctx: &Ctx,
     access: &Access,
     account: &ConnectedAccount,
     accounts: &[ConnectedAccount],
-) -> Result<Reply, Stop> {
-    if account.sign_in {
-        keep_a_way_in(ctx, access, account, accounts).await?;
-    }
-    let unit = ctx
-        .store()
-        .unit()
-        .remove_account(account.id, account.user_id);
+) -> Result<Option<Reply>, Stop> {
+    let unit = if account.sign_in {
+        keep_a_way_in(ctx, access, account, accounts).await?
+    } else {
+        ctx.store().unit()
+    };
+    let unit = unit.remove_account(account.id, account.user_id);
     if !ctx.store().commit(unit).await?.won() {
-        return Err(NOT_FOUND);
+        return Ok(None);
     }
     tracing::info!(
         reference = ctx.reference,
@@ -309,19 +322,21 @@ async fn remove(
         provider = %account.provider_id,
         "a provider was unlinked"
     );
-    Ok(envelope::json(&json!({ "success": true })))
+    Ok(Some(envelope::json(&json!({ "success": true }))))
 }
 
 /// A person does not lock themselves out by accident: without this account there must be a password, or another account whose
-/// provider is there to sign in with. The project's server may know better.
+/// provider is there to sign in with, also when it is written: the unit that is begun here sees to that. The project's server may
+/// know better.
 async fn keep_a_way_in(
     ctx: &Ctx,
     access: &Access,
     account: &ConnectedAccount,
     accounts: &[ConnectedAccount],
-) -> Result<(), Stop> {
+) -> Result<TenantUnit, Stop> {
+    let unit = ctx.store().unit();
     if access.tier >= Tier::Server {
-        return Ok(());
+        return Ok(unit);
     }
     let works = |other: &ConnectedAccount| {
         other.sign_in
@@ -331,13 +346,16 @@ async fn keep_a_way_in(
                 .is_some_and(|upstream| upstream.provider.sign_in)
     };
     // One that does not work as it is takes nothing away.
-    if !works(account)
-        || accounts
-            .iter()
-            .any(|other| other.id != account.id && works(other))
-        || ctx.store().password(account.user_id).await?.is_some()
-    {
-        return Ok(());
+    if !works(account) {
+        return Ok(unit);
     }
-    Err(LAST_WAY_IN)
+    let other = accounts
+        .iter()
+        .find(|other| other.id != account.id && works(other));
+    let way = match other {
+        Some(other) => WayIn::Account(other.id),
+        None if ctx.store().password(account.user_id).await?.is_some() => WayIn::Password,
+        None => return Err(LAST_WAY_IN),
+    };
+    Ok(unit.guard_way_in(account.user_id, way))
 }

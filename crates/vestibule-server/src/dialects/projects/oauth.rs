@@ -7,10 +7,13 @@ use crate::broker::arrival::{Arrival, Settled, Stray, Trouble, foresee, receive,
 use crate::broker::departure::{Departure, Errand, Stay, depart};
 use crate::broker::hosted;
 use crate::http::context::Ctx;
-use crate::http::projects::Project;
+use crate::http::projects::{Project, Upstream, callback_path};
 use crate::http::reply::{self, Failure, Reply};
+use crate::http::seal::Purpose;
 use crate::http::session;
 use crate::ui::words::{self, ErrorWords};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -31,9 +34,14 @@ use vestibule_core::oauth::pkce::CodeChallenge;
 use vestibule_core::oauth::project::{OuterOutcome, PendingLink};
 use vestibule_core::oauth::token::Authorization;
 use vestibule_core::relying_party::callback;
+use vestibule_core::relying_party::request::Freshness;
 use vestibule_core::secret::{Handle, HandleKind};
+use vestibule_core::time::Timestamp;
 use vestibule_core::url::Issuer;
 use vestibule_store::{Committed, TenantUnit};
+
+/// The parameter that holds, sealed, under which address the app asked before the browser was sent to the tenant's own host.
+const BASE: &str = "vestibule_base";
 
 /// `GET /auth/oauth/authorize/{provider}`.
 pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
@@ -57,6 +65,11 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
     let Some(upstream) = project.upstream(provider) else {
         return Ok(refuse(ctx, KnownError::OAuthProviderNotFoundOrNotEnabled));
     };
+    let as_json = request.response_mode == OuterResponseMode::Json;
+    if !as_json && let Some(location) = own_host(ctx, upstream, &params)? {
+        let reply = reply::redirect(StatusCode::TEMPORARY_REDIRECT, &location)?;
+        return Ok(Ok(reply));
+    }
     let link = match &request.kind {
         // Whoever came back would be refused.
         OuterType::Authenticate if !upstream.provider.sign_in => {
@@ -69,17 +82,17 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         },
     };
     // An app's script asks without our cookies, so only a browser that comes by itself can be held to come back.
-    let as_json = request.response_mode == OuterResponseMode::Json;
     let (browser, cookie) = session::ensure_browser(ctx);
     let departure = Departure {
         browser: (!as_json).then_some(browser.as_str()),
         errand: Errand::Project {
             params: params.encode(OUTER_PARAMETERS),
             link,
-            base: format!("{}{}", ctx.origin, ctx.base_path),
+            base: base_of(ctx, &params),
         },
         extra_scopes: request.provider_scope.clone(),
         login_hint: None,
+        freshness: Freshness::default(),
     };
     let location = match depart(ctx, upstream, departure).await? {
         Ok(location) => location,
@@ -104,6 +117,50 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         reply::set_cookie(&mut reply, &cookie);
     }
     Ok(Ok(reply))
+}
+
+/// The address of the same request on the tenant's own host, where that is another than the one that was asked: the provider sends
+/// the browser back to the tenant's, and it brings no cookie there but one that it got there.
+fn own_host(ctx: &Ctx, upstream: &Upstream, params: &Params) -> Result<Option<String>, Failure> {
+    let issuer = &ctx.tenant.tenant.issuer;
+    if issuer.origin() == ctx.origin || upstream.provider.callback_url.is_some() {
+        return Ok(None);
+    }
+    let base = asked_base(ctx);
+    let sealed = ctx
+        .shared
+        .root_key
+        .seal(Purpose::Requests, &base_place(ctx), base.as_bytes())
+        .map_err(|_| Failure::Internal("a base cannot be sealed"))?;
+    Ok(Some(issuer.join(&format!(
+        "/api/v1/auth/oauth/authorize/{}?{}&{BASE}={}",
+        upstream.provider.id,
+        params.encode(OUTER_PARAMETERS),
+        URL_SAFE_NO_PAD.encode(sealed)
+    ))))
+}
+
+/// The address under which the app reached us, which its SDK holds the answer's `iss` against: that of this request, or that of
+/// the one that was sent here from another host.
+fn base_of(ctx: &Ctx, params: &Params) -> String {
+    params
+        .get(BASE)
+        .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+        .and_then(|sealed| {
+            let key = &ctx.shared.root_key;
+            key.open(Purpose::Requests, &base_place(ctx), &sealed).ok()
+        })
+        .and_then(|base| String::from_utf8(base.to_vec()).ok())
+        .unwrap_or_else(|| asked_base(ctx))
+}
+
+fn asked_base(ctx: &Ctx) -> String {
+    format!("{}{}", ctx.origin, ctx.base_path)
+}
+
+/// What a sealed base belongs to. No browser's value is like it, so it is no dialogue's.
+fn base_place(ctx: &Ctx) -> Vec<u8> {
+    [ctx.tenant.tenant.id.bytes().as_slice(), b"project base"].concat()
 }
 
 fn place(provider: &str) -> String {
@@ -208,10 +265,7 @@ fn stray_page(ctx: &Ctx, words: &ErrorWords) -> Reply {
 
 fn bounce(ctx: &Ctx, provider: &str, params: &Params) -> Result<Reply, Failure> {
     let query = params.encode(&["code", "state", "error", "error_description", "iss", "user"]);
-    reply::see_other(
-        ctx,
-        &format!("/api/v1/auth/oauth/callback/{provider}?{query}"),
-    )
+    reply::see_other(ctx, &format!("{}?{query}", callback_path(provider)))
 }
 
 /// The answer to the app: a code, or what went wrong.
@@ -254,10 +308,12 @@ async fn finish(
     let code = Handle::mint(HandleKind::Code, ctx.now, ctx.chance());
     let session = Handle::mint(HandleKind::Session, ctx.now, ctx.chance());
     let handles = (&session, &code);
+    let proved_at = told.identity.proved_at(ctx.now);
     let settled = match link {
         None => {
             settle(ctx, upstream, told, Intent::SignIn, |unit, settled| {
-                sign_in(ctx, &project, &request, (settled, None), unit, handles)
+                let outcome = (settled, proved_at, None);
+                sign_in(ctx, &project, &request, outcome, unit, handles)
             })
             .await?
         }
@@ -282,7 +338,7 @@ async fn finish(
                     ctx,
                     &project,
                     &request,
-                    (settled, Some(link)),
+                    (settled, proved_at, Some(link)),
                     unit,
                     handles,
                 );
@@ -313,7 +369,7 @@ fn sign_in(
     ctx: &Ctx,
     project: &Project,
     request: &OuterRequest,
-    (settled, link): (Settled, Option<PendingLink>),
+    (settled, proved_at, link): (Settled, Timestamp, Option<PendingLink>),
     unit: TenantUnit,
     (session, code): (&Handle, &Handle),
 ) -> TenantUnit {
@@ -321,7 +377,7 @@ fn sign_in(
     let session_row = Session {
         id: SessionId::from_bytes(*session.id()),
         user_id: settled.user_id,
-        auth_time: ctx.now,
+        auth_time: proved_at,
         acr: Acr::SingleFactor,
         amr: vec![Amr::Federated],
         used_at: ctx.now,

@@ -4,7 +4,7 @@
 
 use super::Answer;
 use super::access::{Access, Tier};
-use super::body::{Body, schema_error};
+use super::body::{Fields, schema_error};
 use super::envelope::{self, header};
 use super::token::{mint_until, refreshed};
 use super::users;
@@ -25,6 +25,7 @@ use vestibule_core::secret::{Handle, HandleKind};
 use vestibule_core::time::{Lifetime, Timestamp};
 use vestibule_store::Committed;
 use vestibule_store::sessions::{SessionRecord, SessionWindow};
+use vestibule_store::users::UserSummary;
 
 /// The longest life of a session that a server makes, and that of one for which it names none: a year, in milliseconds.
 const LIFETIME_MILLIS_MAX: u64 = 365 * 86_400_000;
@@ -102,13 +103,14 @@ async fn create(ctx: &Ctx, access: &Access) -> Answer {
         Ok(read) => read,
         Err(error) => return Ok(Err(error)),
     };
-    let user = match UserId::parse(&text) {
-        Some(id) => ctx.store().user(id).await?.map(|record| record.user),
+    let found = match UserId::parse(&text) {
+        Some(id) => ctx.store().user_summary(id).await?,
         None => None,
     };
-    let Some(user) = user else {
+    let Some(UserSummary { record, times, .. }) = found else {
         return Ok(Err(KnownError::UserIdDoesNotExist(text)));
     };
+    let user = record.user;
     if user.disabled_at.is_some() {
         let text = "This user is disabled and cannot be signed in.";
         return Ok(Ok(envelope::words(ctx, StatusCode::FORBIDDEN, text)));
@@ -126,7 +128,7 @@ async fn create(ctx: &Ctx, access: &Access) -> Answer {
         expires_at: until,
     };
     let family = family_of(ctx, access, &row)?;
-    let (access_token, _) = mint_until(ctx, &family, &user, until).await?;
+    let (access_token, _) = mint_until(ctx, &family, (&user, times.created_at), until).await?;
     let unit = ctx
         .store()
         .unit()
@@ -149,20 +151,18 @@ async fn create(ctx: &Ctx, access: &Access) -> Answer {
 }
 
 fn read_creation(ctx: &Ctx) -> Result<(String, Lifetime), KnownError> {
-    let mut body = Body::read(ctx)?;
-    let user_id = body.text_or_null("user_id").after(None);
-    if user_id.is_none() {
-        body.problem("body.user_id is required".to_owned());
-    }
-    let millis = body
-        .whole_number("expires_in_millis", 1, LIFETIME_MILLIS_MAX)
+    let mut fields = Fields::read_json(ctx, "POST /api/v1/auth/sessions")?;
+    let user_id = fields.required("user_id");
+    let millis = fields
+        .millis("expires_in_millis", LIFETIME_MILLIS_MAX)
         .unwrap_or(LIFETIME_MILLIS_MAX);
-    if body.yes_or_no("is_impersonation") == Some(true) {
-        body.problem(
-            "body.is_impersonation must be false: impersonation is not offered here".to_owned(),
+    if fields.flag("is_impersonation") == Some(true) {
+        fields.problem(
+            "is_impersonation",
+            "must be false: impersonation is not offered here",
         );
     }
-    body.finish("POST /api/v1/auth/sessions")?;
+    fields.finish()?;
     let seconds = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
     Ok((user_id.unwrap_or_default(), Lifetime::from_seconds(seconds)))
 }

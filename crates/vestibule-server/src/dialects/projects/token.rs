@@ -209,7 +209,8 @@ async fn redeem_code(ctx: &Ctx, caller: &AuthenticatedClient, params: &Params) -
                 .insert_family(&family, until, ctx.now)
                 .insert_refresh_token(&handle, family.id, until)
         };
-        let access_token = mint(ctx, &family, &found.user).await?;
+        let person = (&found.user, found.user_created_at);
+        let access_token = mint(ctx, &family, person).await?;
         let won = match link {
             None => ctx
                 .store()
@@ -304,7 +305,8 @@ pub(super) async fn refreshed(
             }
         };
         let until = found.token.expires_at;
-        let minted = mint_until(ctx, &found.token.family, &found.user, until).await?;
+        let person = (&found.user, found.user_created_at);
+        let minted = mint_until(ctx, &found.token.family, person, until).await?;
         if ctx.store().commit(unit).await?.won() {
             return Ok(Ok((found.token.family, minted)));
         }
@@ -314,10 +316,14 @@ pub(super) async fn refreshed(
     ))
 }
 
-/// Signs an access token of the project API.
-pub(super) async fn mint(ctx: &Ctx, family: &Family, user: &User) -> Result<String, Failure> {
+/// Signs an access token of the project API for a person, whose record was made at that time.
+pub(super) async fn mint(
+    ctx: &Ctx,
+    family: &Family,
+    person: (&User, Timestamp),
+) -> Result<String, Failure> {
     let until = ctx.now.plus(Lifetime::MAX);
-    let (access_token, _) = mint_until(ctx, family, user, until).await?;
+    let (access_token, _) = mint_until(ctx, family, person, until).await?;
     Ok(access_token)
 }
 
@@ -325,7 +331,7 @@ pub(super) async fn mint(ctx: &Ctx, family: &Family, user: &User) -> Result<Stri
 pub(super) async fn mint_until(
     ctx: &Ctx,
     family: &Family,
-    user: &User,
+    (user, signed_up_at): (&User, Timestamp),
     until: Timestamp,
 ) -> Result<(String, Lifetime), Failure> {
     let project = ctx.tenant.project(&ctx.shared).await?;
@@ -334,14 +340,13 @@ pub(super) async fn mint_until(
     let lifetime = policy
         .access_token_lifetime
         .min(Lifetime::from_seconds(left));
-    let times = ctx.store().user_times(user.id).await?;
     let plan = ProjectTokenPlan {
         id: AccessTokenId::new(ctx.now, ctx.chance()),
         project: ctx.tenant.tenant.id,
         session_id: family.authorization.session_id,
         family_id: family.id,
         user,
-        signed_up_at: times.map_or(ctx.now, |times| times.created_at),
+        signed_up_at,
         issued_at: ctx.now,
         lifetime,
     };

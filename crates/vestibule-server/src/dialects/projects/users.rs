@@ -19,13 +19,14 @@ use vestibule_core::identity::user::{Profile, User};
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::oauth::params::Params;
 use vestibule_core::time::Timestamp;
+use vestibule_store::accounts::ACCOUNTS_PAGE_USERS_MAX;
 use vestibule_store::db::DbError;
 use vestibule_store::users::{SeenUser, UserRecord, UserSummary, UserTimes};
 
 /// How often a decision is made again when its guard was lost.
 const TRIES_MAX: usize = 3;
 /// The most people of one answer, and how many there are where nobody says.
-const PAGE_MAX: usize = 100;
+const PAGE_MAX: usize = ACCOUNTS_PAGE_USERS_MAX;
 /// The most records that one request looks through for people who fit. A page may be short for it; its cursor goes on.
 const SCANNED_MAX: usize = 5000;
 /// How many of them are read at a time.
@@ -84,8 +85,10 @@ async fn show(ctx: &Ctx, access: &Access, id: UserId) -> Answer {
     let Some(summary) = ctx.store().user_summary(id).await? else {
         return Ok(Err(KnownError::UserNotFound));
     };
-    let user = whole(ctx, &summary).await?;
-    Ok(Ok(envelope::json(&user.view(access.tier))))
+    let accounts = ctx.store().accounts_of(id).await?;
+    Ok(Ok(envelope::json(
+        &Whole::of(&summary, accounts).view(access.tier),
+    )))
 }
 
 /// A person with everything that is told of them.
@@ -96,17 +99,16 @@ struct Whole<'a> {
     accounts: Vec<ConnectedAccount>,
 }
 
-async fn whole<'a>(ctx: &Ctx, summary: &'a UserSummary) -> Result<Whole<'a>, Failure> {
-    let user = &summary.record.user;
-    Ok(Whole {
-        user,
-        times: summary.times,
-        has_password: summary.has_password,
-        accounts: ctx.store().accounts_of(user.id).await?,
-    })
-}
+impl<'a> Whole<'a> {
+    const fn of(summary: &'a UserSummary, accounts: Vec<ConnectedAccount>) -> Self {
+        Self {
+            user: &summary.record.user,
+            times: summary.times,
+            has_password: summary.has_password,
+            accounts,
+        }
+    }
 
-impl Whole<'_> {
     /// The members that the SDKs read. Whoever is disabled here is restricted there.
     fn view(&self, tier: Tier) -> Map<String, Value> {
         let (user, profile) = (self.user, &self.user.profile);
@@ -191,7 +193,7 @@ async fn update(ctx: &Ctx, access: &Access, id: UserId) -> Answer {
         };
         let view = Whole {
             user: &user,
-            ..whole(ctx, &summary).await?
+            ..Whole::of(&summary, ctx.store().accounts_of(id).await?)
         }
         .view(Tier::Server);
         if let Err(error) = changes.check_stated(&view, PLACE) {
@@ -308,7 +310,8 @@ async fn create(ctx: &Ctx, access: &Access) -> Answer {
     let Some(summary) = ctx.store().user_summary(user.id).await? else {
         return Ok(Err(KnownError::UserNotFound));
     };
-    let view = whole(ctx, &summary).await?.view(access.tier);
+    // Nobody can have linked anything to somebody so new.
+    let view = Whole::of(&summary, Vec::new()).view(access.tier);
     Ok(Ok(reply::json(StatusCode::CREATED, &view)))
 }
 
@@ -430,10 +433,15 @@ async fn list(ctx: &Ctx, access: &Access) -> Answer {
         Err(problems) => return Ok(Err(schema_error(PLACE, problems))),
     };
     let (found, next_cursor) = scan(ctx, &wanted).await?;
-    let mut items = Vec::with_capacity(found.len());
-    for summary in &found {
-        items.push(whole(ctx, summary).await?.view(access.tier));
-    }
+    let ids: Vec<UserId> = found.iter().map(|summary| summary.record.user.id).collect();
+    let mut accounts = ctx.store().accounts_of_page(&ids).await?;
+    let items: Vec<_> = found
+        .iter()
+        .map(|summary| {
+            let accounts = accounts.remove(&summary.record.user.id).unwrap_or_default();
+            Whole::of(summary, accounts).view(access.tier)
+        })
+        .collect();
     Ok(Ok(envelope::json(&json!({
         "items": items,
         "is_paginated": true,

@@ -45,7 +45,12 @@ fn button(page: &Page) -> String {
 }
 
 /// From an app's request to its answer, as somebody at the provider.
-async fn through(world: &World<'_>, browser: &mut Browser<'_>, request: &str, who: &str) -> Page {
+pub(super) async fn through(
+    world: &World<'_>,
+    browser: &mut Browser<'_>,
+    request: &str,
+    who: &str,
+) -> Page {
     let page = browser.visit(request).await;
     let location = press(browser, &page).await;
     let back = world.upstream.answer(&location, who).await;

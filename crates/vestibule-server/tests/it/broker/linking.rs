@@ -54,6 +54,13 @@ fn in_use(email: &str, would_work: bool) -> (StatusCode, String, Value) {
     (StatusCode::TEMPORARY_REDIRECT, IN_USE.to_owned(), details)
 }
 
+/// Somebody at the provider is told whose address it is not, and nothing is written.
+async fn assert_in_use(world: &World<'_>, who: &str, told: (StatusCode, String, Value)) {
+    let before = world.rows().await;
+    assert_eq!(error(&world.answer(who, &[]).await), told, "{who}");
+    assert_eq!(world.rows().await, before, "{who}");
+}
+
 async fn t46_an_address_that_both_sides_verified_links(world: &World<'_>) {
     world.create_user("mary", "mary@example.org", true).await;
     let before = world.rows().await;
@@ -73,45 +80,25 @@ async fn t46_an_unverified_account_here_never_captures(world: &World<'_>) {
     world
         .create_user("attacker", "mary@example.org", false)
         .await;
-    let before = world.rows().await;
-    assert_eq!(
-        error(&world.answer("mary", &[]).await),
-        in_use("mary@example.org", true)
-    );
-    assert_eq!(world.rows().await, before);
+    assert_in_use(world, "mary", in_use("mary@example.org", true)).await;
 }
 
 async fn t46_an_unverified_address_there_never_captures(world: &World<'_>) {
     world.create_user("karl", "karl@example.org", true).await;
-    let before = world.rows().await;
-    assert_eq!(
-        error(&world.answer("karl", &[]).await),
-        in_use("karl@example.org", true)
-    );
-    assert_eq!(world.rows().await, before);
+    assert_in_use(world, "karl", in_use("karl@example.org", true)).await;
 }
 
 async fn t46_the_case_of_an_address_does_not_make_it_another(world: &World<'_>) {
     world
         .create_user("attacker", "MARY@Example.org", false)
         .await;
-    let before = world.rows().await;
-    assert_eq!(
-        error(&world.answer("mary", &[]).await),
-        in_use("mary@example.org", true)
-    );
-    assert_eq!(world.rows().await, before);
+    assert_in_use(world, "mary", in_use("mary@example.org", true)).await;
 }
 
 async fn t46_refuse_refuses_even_when_both_sides_verified(world: &World<'_>) {
     world.set_policy(json!({ "linking": "refuse" })).await;
     world.create_user("mary", "mary@example.org", true).await;
-    let before = world.rows().await;
-    assert_eq!(
-        error(&world.answer("mary", &[]).await),
-        in_use("mary@example.org", false)
-    );
-    assert_eq!(world.rows().await, before);
+    assert_in_use(world, "mary", in_use("mary@example.org", false)).await;
 }
 
 async fn t46_duplicates_are_new_people_without_the_address(world: &World<'_>) {

@@ -1,5 +1,7 @@
 //! `/auth/cli` of the project API: a command line signs in by way of a browser.
 
+mod leftovers;
+
 use crate::support::browser::Page;
 use crate::support::installation::TENANT_ID;
 use crate::support::project::{PUBLISHABLE, World, in_both_worlds};

@@ -1,5 +1,7 @@
 //! `/connected-accounts` of the project API: the providers' tokens, for apps.
 
+mod renewal;
+
 use crate::support::app::{App, START, from_settings_on_both_engines};
 use crate::support::browser::Page;
 use crate::support::project::{World, in_both_worlds, project_of};

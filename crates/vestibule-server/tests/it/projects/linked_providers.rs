@@ -1,5 +1,7 @@
 //! `/oauth-providers` of the project API: the links between people and providers.
 
+mod last_way;
+
 use crate::support::app::from_settings_on_both_engines;
 use crate::support::browser::Page;
 use crate::support::project::{World, in_both_worlds, project_of};

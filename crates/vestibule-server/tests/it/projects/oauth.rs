@@ -1,5 +1,7 @@
 //! `GET /auth/oauth/authorize/{provider}` of the project API: what is checked before anybody leaves, and how it is said.
 
+mod own_host;
+
 use crate::support::browser::Page;
 use crate::support::installation::TENANT_ID;
 use crate::support::project::{

@@ -4,7 +4,7 @@
 //! is told so by name.
 
 use crate::dialects::projects::access::Tier;
-use crate::dialects::projects::body::{Body, Given, schema_error};
+use crate::dialects::projects::body::{Fields, Given, schema_error};
 use crate::http::context::Ctx;
 use crate::http::new_password;
 use crate::http::reply::Failure;
@@ -73,8 +73,8 @@ pub(super) enum Hashed {
 
 impl Changes {
     /// Reads the body.
-    pub(super) fn read(ctx: &Ctx, tier: Tier, place: &str) -> Result<Self, KnownError> {
-        let mut body = Body::read(ctx)?;
+    pub(super) fn read(ctx: &Ctx, tier: Tier, place: &'static str) -> Result<Self, KnownError> {
+        let mut body = Fields::read_json(ctx, place)?;
         let mut changes = Self {
             display_name: body.text_or_null("display_name"),
             profile_image_url: picture(&mut body),
@@ -85,7 +85,7 @@ impl Changes {
             changes.client_read_only_metadata = body.object_or_null("client_read_only_metadata");
             changes.server_metadata = body.object_or_null("server_metadata");
             changes.primary_email = email(&mut body);
-            changes.primary_email_verified = body.yes_or_no("primary_email_verified");
+            changes.primary_email_verified = body.flag("primary_email_verified");
             changes.password = body.text_or_null("password").map(Secret::new);
             STATED_BY_SERVERS
         } else {
@@ -95,7 +95,7 @@ impl Changes {
             .iter()
             .filter_map(|name| Some((*name, body.take(name)?)))
             .collect();
-        body.finish(place)?;
+        body.finish()?;
         Ok(changes)
     }
 
@@ -204,12 +204,12 @@ impl Changes {
     }
 }
 
-fn picture(body: &mut Body) -> Given<String> {
+fn picture(body: &mut Fields) -> Given<String> {
     match body.text_or_null("profile_image_url") {
         Given::Value(text) => match WebAddress::parse(&text) {
             Ok(address) => Given::Value(address.as_str().to_owned()),
             Err(error) => {
-                body.problem(format!("body.profile_image_url: {error}"));
+                body.problem("profile_image_url", &format!("is not accepted: {error}"));
                 Given::Absent
             }
         },
@@ -217,12 +217,12 @@ fn picture(body: &mut Body) -> Given<String> {
     }
 }
 
-fn email(body: &mut Body) -> Given<String> {
+fn email(body: &mut Fields) -> Given<String> {
     let given = body.text_or_null("primary_email");
     if let Given::Value(text) = &given
         && let Err(error) = Email::parse(text)
     {
-        body.problem(format!("body.primary_email: {error}"));
+        body.problem("primary_email", &format!("is not accepted: {error}"));
     }
     given
 }
