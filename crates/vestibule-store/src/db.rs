@@ -43,9 +43,14 @@ pub struct Sql {
     pub text: &'static str,
     /// Runs on a request's path, so it must never read a whole table; [`Db::check_statements`] holds it to that.
     pub hot: bool,
+    /// Many that wait at the same time may go to `PostgreSQL` as one statement over arrays: a `SELECT` without `LIMIT $n`, an
+    /// `INSERT` of one list of values, or an `UPDATE` with one `WHERE`. In one unit, no such write touches what a `SELECT` without
+    /// a hold looks at.
+    pub many: bool,
 }
 
-/// Declares the statements of a module as constants, and their list as `ALL`.
+/// Declares the statements of a module as constants, and their list as `ALL`. `hot` and `many` are told at [`Sql`](crate::db::Sql);
+/// what is `many` is `hot` too.
 ///
 /// ```
 /// mod users {
@@ -61,6 +66,9 @@ pub struct Sql {
 macro_rules! statements {
     (@hot) => { false };
     (@hot hot) => { true };
+    (@hot many) => { true };
+    (@many many) => { true };
+    (@many $($hot:ident)?) => { false };
     ($( $(#[$meta:meta])* $name:ident $(: $hot:ident)? = $text:expr; )+) => {
         $(
             $(#[$meta])*
@@ -68,6 +76,7 @@ macro_rules! statements {
                 name: concat!(module_path!(), "::", stringify!($name)),
                 text: $text,
                 hot: $crate::statements!(@hot $($hot)?),
+                many: $crate::statements!(@many $($hot)?),
             };
         )+
         /// Every statement of this module, for the test that prepares them all on both engines.
@@ -326,7 +335,7 @@ impl Db {
         value::check(sql, values)?;
         match &self.engine {
             Engine::Sqlite(database) => database.query(sql, values),
-            Engine::Postgres(database) => Box::pin(database.query(sql, values)).await,
+            Engine::Postgres(database) => Box::pin(Arc::clone(database).query(sql, values)).await,
         }
     }
 
@@ -395,6 +404,7 @@ impl Db {
             name: "db::PING",
             text: "SELECT 1",
             hot: false,
+            many: false,
         };
         self.query(&PING, &[]).await.map(drop)
     }

@@ -14,12 +14,12 @@ use vestibule_core::secret::{Handle, SecretDigest};
 use vestibule_core::time::Timestamp;
 
 crate::statements! {
-    FIND: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
+    FIND: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
             s.id, s.digest, s.auth_time, s.acr, s.amr, s.used_at, s.expires_at, g.id, g.scope, g.resources
         FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
             LEFT JOIN grants g ON g.tenant_id = s.tenant_id AND g.user_id = s.user_id AND g.client_id = $3
         WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > $4 AND s.used_at > $5 AND u.disabled_at IS NULL";
-    INSERT: hot = "INSERT INTO sessions (tenant_id, id, digest, user_id, auth_time, acr, amr, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8)";
+    INSERT: many = "INSERT INTO sessions (tenant_id, id, digest, user_id, auth_time, acr, amr, used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8)";
     RENEW: hot = "UPDATE sessions SET digest = $3, auth_time = $4, acr = $5, amr = $6, used_at = $9, expires_at = $7 WHERE tenant_id = $1 AND id = $2 AND user_id = $8 AND ended_at IS NULL";
     TOUCH: hot = "UPDATE sessions SET used_at = $3 WHERE tenant_id = $1 AND id = $2 AND used_at < $3";
     END: hot = "UPDATE sessions SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL";
@@ -28,7 +28,7 @@ crate::statements! {
     // `offline_access` neither.
     END_OF_USER: hot = "UPDATE sessions SET ended_at = $3, expires_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND (ended_at IS NULL OR ended_at < expires_at)";
     END_FAMILIES_OF_USER: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL";
-    FIND_BY_ID: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
+    FIND_BY_ID: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
             s.id, s.auth_time, s.acr, s.amr, s.used_at, s.expires_at
         FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
         WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND s.used_at > $4 AND u.disabled_at IS NULL";

@@ -16,47 +16,47 @@ use vestibule_core::secret::{Handle, SecretDigest};
 use vestibule_core::time::Timestamp;
 
 crate::statements! {
-    INSERT_CODE: hot = "INSERT INTO codes (tenant_id, id, digest, client_id, user_id, session_id, grant_id, redirect_uri, challenge, authorization_text, expires_at)
+    INSERT_CODE: many = "INSERT INTO codes (tenant_id, id, digest, client_id, user_id, session_id, grant_id, redirect_uri, challenge, authorization_text, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    FIND_CODE: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
+    FIND_CODE: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
             c.id, c.digest, c.client_id, c.redirect_uri, c.challenge, c.authorization_text, c.expires_at, c.redeemed_at, c.family_id, s.expires_at, s.ended_at, g.id, u.created_at
         FROM codes c JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
             LEFT JOIN sessions s ON s.tenant_id = c.tenant_id AND s.id = c.session_id
             LEFT JOIN grants g ON g.tenant_id = c.tenant_id AND g.user_id = c.user_id AND g.client_id = c.client_id
         WHERE c.tenant_id = $1 AND c.id = $2";
-    REDEEM_CODE: hot = "UPDATE codes SET redeemed_at = $3, family_id = $4 WHERE tenant_id = $1 AND id = $2 AND redeemed_at IS NULL";
+    REDEEM_CODE: many = "UPDATE codes SET redeemed_at = $3, family_id = $4 WHERE tenant_id = $1 AND id = $2 AND redeemed_at IS NULL";
     // What a family stands on is held until its unit is written, so that nothing of it ends unseen between the look and the write:
     // a sign-out or a withdrawal writes the same row first, and thus comes before and is seen, or after and sees the family.
-    HOLD_SESSION: hot = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL
+    HOLD_SESSION: many = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL
         AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.disabled_at IS NULL) FOR SHARE";
-    HOLD_SESSION_OFFLINE: hot = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND (s.ended_at IS NULL OR s.ended_at < s.expires_at)
+    HOLD_SESSION_OFFLINE: many = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND (s.ended_at IS NULL OR s.ended_at < s.expires_at)
         AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.disabled_at IS NULL) FOR SHARE";
-    HOLD_GRANT: hot = "SELECT 1 FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND id = $4 FOR SHARE";
-    INSERT_FAMILY: hot = "INSERT INTO families (tenant_id, id, client_id, user_id, session_id, authorization_text, created_at, expires_at, offline_at)
+    HOLD_GRANT: many = "SELECT 1 FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND id = $4 FOR SHARE";
+    INSERT_FAMILY: many = "INSERT INTO families (tenant_id, id, client_id, user_id, session_id, authorization_text, created_at, expires_at, offline_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     EXTEND_FAMILY: hot = "UPDATE families SET expires_at = $3 WHERE tenant_id = $1 AND id = $2 AND expires_at < $3";
     END_FAMILY: hot = "UPDATE families SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL";
-    HOLD_FAMILY: hot = "SELECT 1 FROM families WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL FOR SHARE";
-    INSERT_REFRESH: hot = "INSERT INTO refresh_tokens (tenant_id, id, digest, family_id, expires_at) VALUES ($1, $2, $3, $4, $5)";
-    FIND_REFRESH: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
+    HOLD_FAMILY: many = "SELECT 1 FROM families WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL FOR SHARE";
+    INSERT_REFRESH: many = "INSERT INTO refresh_tokens (tenant_id, id, digest, family_id, expires_at) VALUES ($1, $2, $3, $4, $5)";
+    FIND_REFRESH: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
             r.id, r.digest, r.expires_at, r.rotated_at, r.successor_id, n.rotated_at, f.id, f.client_id, f.authorization_text, f.ended_at, f.expires_at, u.created_at
         FROM refresh_tokens r JOIN families f ON f.tenant_id = r.tenant_id AND f.id = r.family_id
             JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
             LEFT JOIN refresh_tokens n ON n.tenant_id = r.tenant_id AND n.id = r.successor_id
         WHERE r.tenant_id = $1 AND r.id = $2";
-    ROTATE_REFRESH: hot = "UPDATE refresh_tokens SET rotated_at = $3, successor_id = $4 WHERE tenant_id = $1 AND id = $2 AND rotated_at IS NULL";
+    ROTATE_REFRESH: many = "UPDATE refresh_tokens SET rotated_at = $3, successor_id = $4 WHERE tenant_id = $1 AND id = $2 AND rotated_at IS NULL";
     TOUCH_REFRESH: hot = "UPDATE refresh_tokens SET expires_at = $3 WHERE tenant_id = $1 AND id = $2 AND expires_at < $3";
-    INSERT_TOKEN: hot = "INSERT INTO tokens (tenant_id, id, digest, client_id, user_id, family_id, scope, audience, issued_at, expires_at)
+    INSERT_TOKEN: many = "INSERT INTO tokens (tenant_id, id, digest, client_id, user_id, family_id, scope, audience, issued_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    FIND_TOKEN: hot = "SELECT digest, client_id, user_id, family_id, scope, audience, issued_at, expires_at FROM tokens WHERE tenant_id = $1 AND id = $2";
+    FIND_TOKEN: many = "SELECT digest, client_id, user_id, family_id, scope, audience, issued_at, expires_at FROM tokens WHERE tenant_id = $1 AND id = $2";
     REMOVE_TOKEN: hot = "DELETE FROM tokens WHERE tenant_id = $1 AND id = $2";
     REVOKE_JTI: hot = "INSERT INTO revoked_jti (tenant_id, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    IS_REVOKED: hot = "SELECT 1 FROM revoked_jti WHERE tenant_id = $1 AND id = $2";
-    STANDING: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at, f.ended_at, f.authorization_text, r.expires_at
+    IS_REVOKED: many = "SELECT 1 FROM revoked_jti WHERE tenant_id = $1 AND id = $2";
+    STANDING: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at, f.ended_at, f.authorization_text, r.expires_at
         FROM families f JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
             LEFT JOIN revoked_jti r ON r.tenant_id = f.tenant_id AND r.id = $3
         WHERE f.tenant_id = $1 AND f.id = $2";
-    STANDING_BRIEF: hot = "SELECT u.username, u.disabled_at, f.ended_at, r.expires_at
+    STANDING_BRIEF: many = "SELECT u.username, u.disabled_at, f.ended_at, r.expires_at
         FROM families f JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
             LEFT JOIN revoked_jti r ON r.tenant_id = f.tenant_id AND r.id = $3
         WHERE f.tenant_id = $1 AND f.id = $2";

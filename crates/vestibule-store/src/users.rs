@@ -8,9 +8,9 @@ use vestibule_core::time::Timestamp;
 
 crate::statements! {
     FIND: hot = "SELECT id, username, email, email_verified_at, profile, updated_at, disabled_at, operator_at FROM users WHERE tenant_id = $1 AND id = $2";
-    FIND_BY_USERNAME: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at, u.operator_at, c.secret
+    FIND_BY_USERNAME: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at, u.operator_at, c.secret
         FROM users u LEFT JOIN credentials c ON c.tenant_id = u.tenant_id AND c.user_id = u.id AND c.kind = 'password' WHERE u.tenant_id = $1 AND u.username_key = $2";
-    FIND_BY_EMAIL: hot = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at, u.operator_at, c.secret
+    FIND_BY_EMAIL: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at, u.operator_at, c.secret
         FROM users u LEFT JOIN credentials c ON c.tenant_id = u.tenant_id AND c.user_id = u.id AND c.kind = 'password' WHERE u.tenant_id = $1 AND u.email_key = $2";
     LIST: hot = "SELECT id, username, email, email_verified_at, profile, updated_at, disabled_at, operator_at FROM users WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3";
     INSERT: hot = "INSERT INTO users (tenant_id, id, username, username_key, email, email_key, email_verified_at, profile, created_at, updated_at, disabled_at, operator_at)

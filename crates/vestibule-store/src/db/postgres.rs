@@ -1,12 +1,14 @@
 //! `PostgreSQL`: many processes, a few connections, statements in one flight.
 //!
-//! Reads share connections and are pipelined on them. A unit has a connection to itself: `BEGIN`, all of its statements
+//! Reads share connections and are pipelined on them, and those that wait at the same time and are alike go as one statement; so do
+//! units (`together.rs`). A unit for which that does not do has a connection to itself: `BEGIN`, all of its statements
 //! and `COMMIT` are sent at once, and a guard that is lost is an error that undoes them. Only where the server cannot
 //! judge a guard are the rows looked at before `COMMIT` or `ROLLBACK` follows. A unit runs in a task of its own, so that a caller who goes away leaves
 //! no connection in the middle of a transaction.
 
 mod connect;
 mod pool;
+mod together;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -23,6 +25,7 @@ use tokio_postgres::types::Type;
 
 use self::connect::Connector;
 use self::pool::{Guard, Link, Pool, Prepared};
+use self::together::{Look, Waiting, Writing};
 use super::{
     DbError, Migrated, Migration, Outcome, Row, Sql, Step, Unit, Value, announce_change, migrate,
 };
@@ -48,6 +51,8 @@ const ANNOUNCE_AND_COMMIT: &str = "NOTIFY vestibule_changes; COMMIT";
 pub(super) struct Database {
     connector: Arc<Connector>,
     pool: Pool,
+    looks: Waiting<Look>,
+    units: Waiting<Writing>,
     changes: watch::Sender<u64>,
     listener: JoinHandle<()>,
 }
@@ -73,12 +78,26 @@ impl Database {
         Ok(Self {
             connector,
             pool,
+            looks: Waiting::looks(),
+            units: Waiting::units(),
             changes,
             listener,
         })
     }
 
     pub(super) async fn query(
+        self: Arc<Self>,
+        sql: &'static Sql,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, DbError> {
+        if sql.many {
+            self.look(sql, values).await
+        } else {
+            self.look_alone(sql, values).await
+        }
+    }
+
+    async fn look_alone(
         &self,
         sql: &'static Sql,
         values: &[Value<'_>],
@@ -104,6 +123,14 @@ impl Database {
     }
 
     pub(super) async fn commit(self: Arc<Self>, unit: Unit) -> Result<Outcome, DbError> {
+        if together::is_many(&unit) {
+            self.write(unit).await
+        } else {
+            self.write_alone(unit).await
+        }
+    }
+
+    async fn write_alone(self: Arc<Self>, unit: Unit) -> Result<Outcome, DbError> {
         let place = self.pool.queue()?;
         let (mut reply, answer) = oneshot::channel();
         let database = Arc::clone(&self);
@@ -160,6 +187,17 @@ impl Database {
         let failed = |error: tokio_postgres::Error| {
             DbError::Schema(Fault::Server("migrate", error).describe())
         };
+        // Most starts find everything applied, and need no lock to see it. An error may mean that there is no list yet.
+        let link = self.pool.read()?.link().await?;
+        if let Ok(applied) = read_list(&link.client).await
+            && !applied.is_empty()
+            && migrate::missing(migrations, &applied)?.is_empty()
+        {
+            return Ok(Migrated {
+                applied: 0,
+                version: applied.last().map_or(0, |(version, _)| *version),
+            });
+        }
         // A connection of its own, without the limits of the others; closing it gives the lock back.
         let client = self.connector.connect(None).await?.client;
         client
@@ -170,15 +208,7 @@ impl Database {
             .batch_execute(migrate::CREATE_LIST)
             .await
             .map_err(failed)?;
-        let rows = client
-            .query(migrate::READ_LIST, &[])
-            .await
-            .map_err(failed)?;
-        let applied = rows
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .collect::<Result<Vec<(i64, Vec<u8>)>, tokio_postgres::Error>>()
-            .map_err(failed)?;
+        let applied = read_list(&client).await.map_err(failed)?;
         let missing = migrate::missing(migrations, &applied)?;
         for step in missing {
             migrate_one(&client, step, now).await.map_err(|error| {
@@ -345,7 +375,10 @@ async fn run_alone(
     judge(unit, [result]).map_err(unknown_if_lost)
 }
 
-type Flight<'a> = Pin<Box<dyn Future<Output = Result<(u64, Vec<Row>), Fault>> + Send + 'a>>;
+/// What is sent when it is first polled.
+type Flight<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// What a statement answers: the rows that it touched, and those that it returned.
+type Ran = Result<(u64, Vec<Row>), Fault>;
 
 /// `BEGIN` and the statements in one flight, then the end by the guards.
 async fn run_looked_at(link: &Link, unit: &Unit, prepared: &[Prepared]) -> Result<Outcome, Fault> {
@@ -402,8 +435,8 @@ fn unknown_if_lost(fault: Fault) -> Fault {
 }
 
 /// `BEGIN` and the statements of a unit, to be sent in this order.
-fn flights<'a>(link: &'a Link, unit: &'a Unit, prepared: &'a [Prepared]) -> Vec<Flight<'a>> {
-    let mut all: Vec<Flight<'a>> = Vec::with_capacity(unit.steps.len().saturating_add(2));
+fn flights<'a>(link: &'a Link, unit: &'a Unit, prepared: &'a [Prepared]) -> Vec<Flight<'a, Ran>> {
+    let mut all: Vec<Flight<'a, Ran>> = Vec::with_capacity(unit.steps.len().saturating_add(2));
     all.push(Box::pin(async move {
         let begun = link.client.batch_execute("BEGIN").await;
         begun
@@ -417,7 +450,7 @@ fn flights<'a>(link: &'a Link, unit: &'a Unit, prepared: &'a [Prepared]) -> Vec<
 }
 
 /// Sends all at once, in order, and waits for every answer.
-async fn fly(mut flights: Vec<Flight<'_>>) -> Vec<Result<(u64, Vec<Row>), Fault>> {
+async fn fly<T>(mut flights: Vec<Flight<'_, T>>) -> Vec<T> {
     let mut results: Vec<Option<_>> = flights.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
         let mut pending = false;
@@ -440,10 +473,7 @@ async fn fly(mut flights: Vec<Flight<'_>>) -> Vec<Result<(u64, Vec<Row>), Fault>
 }
 
 /// [`judge`], after the result of `BEGIN`.
-fn judge_begun(
-    unit: &Unit,
-    results: Vec<Result<(u64, Vec<Row>), Fault>>,
-) -> Result<Outcome, Fault> {
+fn judge_begun(unit: &Unit, results: Vec<Ran>) -> Result<Outcome, Fault> {
     let mut results = results.into_iter();
     if let Some(begun) = results.next() {
         begun?;
@@ -452,10 +482,7 @@ fn judge_begun(
 }
 
 /// The first error, the first lost guard, or the rows.
-fn judge(
-    unit: &Unit,
-    results: impl IntoIterator<Item = Result<(u64, Vec<Row>), Fault>>,
-) -> Result<Outcome, Fault> {
+fn judge(unit: &Unit, results: impl IntoIterator<Item = Ran>) -> Result<Outcome, Fault> {
     // All are looked at: after an error the statements that follow fail too, and after a lost guard they may.
     let mut returned = Vec::with_capacity(unit.steps.len());
     for (index, (step, result)) in unit.steps.iter().zip(results).enumerate() {
@@ -483,6 +510,16 @@ fn commit_fault(error: tokio_postgres::Error) -> Fault {
     } else {
         Fault::Unknown(error)
     }
+}
+
+/// The migrations that were applied: their versions and checksums.
+async fn read_list(
+    client: &tokio_postgres::Client,
+) -> Result<Vec<(i64, Vec<u8>)>, tokio_postgres::Error> {
+    let rows = client.query(migrate::READ_LIST, &[]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
 }
 
 async fn migrate_one(
@@ -520,6 +557,12 @@ async fn check_statement(
         if !pool::is_shared_type(column.type_()) {
             let (name, kind) = (column.name(), column.type_());
             complaints.push(format!("{}: column {name} is of type {kind}", sql.name));
+        }
+    }
+    if sql.many {
+        match together::text_of(sql, statement.params()) {
+            Some(text) => drop(client.prepare(&text).await?),
+            None => complaints.push(format!("{}: cannot be one of many", sql.name)),
         }
     }
     if sql.hot {

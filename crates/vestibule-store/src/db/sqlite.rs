@@ -1,12 +1,12 @@
 //! `SQLite`: one process, one writing thread, many readers.
 //!
 //! The writing thread owns the only connection that writes. It takes units from a bounded queue and commits those that
-//! wait together in one transaction, each in a savepoint; only after that commit is anybody told. Nobody waits for a
+//! wait together in one transaction, each in a savepoint once one of them fails; only after that commit is anybody told. Nobody waits for a
 //! batch to fill: a lone unit pays for one commit, and what arrives meanwhile is the next batch. Readers see the last
 //! commit and never wait for the writer.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +81,9 @@ enum Job {
 }
 
 type Reply = oneshot::Sender<Result<Outcome, DbError>>;
+
+/// A unit of a batch and what became of it, if the batch is committed.
+type Done = (Unit, Reply, Result<Outcome, DbError>);
 
 impl Database {
     pub(super) fn open(
@@ -346,49 +349,73 @@ impl Writer {
         let _ = reply.send(result);
     }
 
-    /// All units that wait, each in a savepoint of the transaction that is open.
+    /// All units that wait, in the transaction that is open. Most win, and then none needs a savepoint; when one does not, all are
+    /// undone and run again, each in a savepoint.
     fn together(&mut self, first: (Unit, Reply), second: (Unit, Reply)) {
-        let started = now();
         let limit = Duration::from_millis(BATCH_MILLISECONDS_MAX);
-        let mut done = Vec::with_capacity(BATCH_UNITS_MAX);
-        let mut announce = false;
+        let mut started = now();
+        let mut next = VecDeque::from([first, second]);
+        let mut done: Vec<Done> = Vec::with_capacity(BATCH_UNITS_MAX);
+        let mut is_careful = false;
         let mut failed = None;
-        let mut next = Some(first);
-        let mut second = Some(second);
-        while let Some((unit, reply)) = next.take() {
-            let result = self.link.run_in_savepoint(&unit);
-            announce |= unit.announce && matches!(result, Ok(Outcome::Committed(_)));
-            let gone = self.link.connection.is_autocommit();
-            if gone || matches!(result, Err(DbError::Unavailable(_))) {
+        while let Some((unit, reply)) = next.pop_front().or_else(|| {
+            let may_grow = done.len() < BATCH_UNITS_MAX && started.elapsed() < limit;
+            may_grow.then(|| self.waiting()).flatten()
+        }) {
+            let result = if is_careful {
+                self.link.run_in_savepoint(&unit)
+            } else {
+                self.link.run_unit(&unit)
+            };
+            let is_won = matches!(result, Ok(Outcome::Committed(_)));
+            let is_gone = self.link.connection.is_autocommit();
+            let is_unavailable = matches!(result, Err(DbError::Unavailable(_)));
+            if is_careful && (is_gone || is_unavailable) {
                 // A full disk or a failing one takes the whole transaction with it.
-                failed = Some(result.err().map_or_else(
+                failed = Some(result.as_ref().err().map_or_else(
                     || "the transaction was rolled back".to_owned(),
-                    |error| error.to_string(),
+                    ToString::to_string,
                 ));
-                done.push((reply, Err(closed())));
+            }
+            done.push((unit, reply, result));
+            if failed.is_some() {
                 break;
             }
-            done.push((reply, result));
-            next = second.take();
-            if next.is_none() && done.len() < BATCH_UNITS_MAX && started.elapsed() < limit {
-                next = self.waiting();
+            if !is_careful && !is_won {
+                self.link.abandon();
+                let again = done.drain(..).map(|(unit, reply, _)| (unit, reply));
+                next = again.chain(next).collect();
+                if let Err(error) = self.link.control("BEGIN IMMEDIATE") {
+                    failed = Some(error.to_string());
+                    break;
+                }
+                is_careful = true;
+                started = now();
             }
         }
-        if let Some((_, reply)) = second {
-            done.push((reply, Err(closed())));
-        }
+        done.extend(
+            next.into_iter()
+                .map(|(unit, reply)| (unit, reply, Err(closed()))),
+        );
         if failed.is_none() {
             failed = self.link.commit().err().map(|error| error.to_string());
         } else {
             self.link.abandon();
         }
-        if announce && failed.is_none() {
+        self.settle(done, failed.as_deref());
+    }
+
+    /// Tells everybody of a batch what became of their units.
+    fn settle(&self, done: Vec<Done>, failed: Option<&str>) {
+        let is_told =
+            |(unit, _, result): &Done| unit.announce && matches!(result, Ok(Outcome::Committed(_)));
+        if failed.is_none() && done.iter().any(is_told) {
             announce_change(&self.changes);
         }
-        for (reply, result) in done {
+        for (_, reply, result) in done {
             // What a unit saw in a transaction that failed is not true: a lost guard is unknown too.
-            let result = match &failed {
-                Some(detail) => Err(DbError::Unavailable(detail.clone())),
+            let result = match failed {
+                Some(detail) => Err(DbError::Unavailable(detail.to_owned())),
                 None => result,
             };
             let _ = reply.send(result);

@@ -19,3 +19,4 @@ mod statements;
 mod support;
 mod sweep;
 mod tenancy;
+mod together;

@@ -14,6 +14,10 @@ mod good {
         COMMON: hot = "WITH found AS (SELECT thing_id, COUNT(*) AS n FROM parts WHERE part_id = $1 GROUP BY thing_id)
             SELECT t.name, found.n FROM found JOIN things AS t ON t.thing_id = found.thing_id";
         LIST = "SELECT name FROM things ORDER BY name LIMIT $1";
+        LOOK: many = "SELECT name FROM things WHERE thing_id = $1";
+        HOLD: many = "SELECT 1 FROM things WHERE thing_id = $1 FOR SHARE";
+        WRITE: many = "UPDATE things SET note = $2 WHERE thing_id = $1";
+        INSERT: many = "INSERT INTO things (thing_id, name) VALUES ($1, $2)";
     }
 }
 
@@ -25,9 +29,18 @@ mod bad {
     }
 }
 
+mod never_many {
+    vestibule_store::statements! {
+        UPSERT: many = "INSERT INTO things (thing_id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        REMOVE: many = "DELETE FROM things WHERE thing_id = $1";
+        TELL: many = "UPDATE things SET note = $2 WHERE thing_id = $1 RETURNING name";
+    }
+}
+
 on_both_engines! {
     good_statements_pass,
     bad_statements_are_named,
+    what_cannot_be_one_of_many_is_named,
 }
 
 async fn check(place: &Place, statements: &'static [Sql]) -> Vec<String> {
@@ -50,4 +63,14 @@ async fn bad_statements_are_named(place: &Place) {
             "{name} is not in {complaints:?}"
         );
     }
+}
+
+async fn what_cannot_be_one_of_many_is_named(place: &Place) {
+    let complaints = check(place, never_many::ALL).await;
+    // SQLite sends nothing over arrays and has nothing to say about it.
+    let expected = match place {
+        Place::Postgres { .. } => never_many::ALL.len(),
+        Place::Sqlite { .. } => 0,
+    };
+    assert_eq!(complaints.len(), expected, "{complaints:?}");
 }

@@ -14,27 +14,32 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{Client, Statement};
 
 use super::super::value::{Cell, Columns};
-use super::super::{DbError, QUERY_ROWS_MAX, Row, Sql, Value};
-use super::Fault;
+use super::super::{DbError, QUERY_ROWS_MAX, Row, Sql, Step, Value};
 use super::connect::Connector;
+use super::{Fault, together};
 
 /// Units that may wait for a connection.
-const QUEUE_UNITS_MAX: usize = 4096;
+pub(super) const QUEUE_UNITS_MAX: usize = 4096;
 /// Time for which a unit waits for a connection.
 const QUEUE_MILLISECONDS_MAX: u64 = 5_000;
 /// Reads that may share the connections.
-const READS_MAX: usize = 16_384;
+pub(super) const READS_MAX: usize = 16_384;
 /// Fewer connections than this cannot serve reads while a unit runs.
 const CONNECTIONS_MIN: usize = 2;
 /// Time for which closing waits for units that run.
 const CLOSE_MILLISECONDS_MAX: u64 = 10_000;
 
-/// Limits on the server's side, in case ours is not there to keep them.
+/// Limits on the server's side, in case ours is not there to keep them. And plans by key: a plan is made while a table is small and
+/// kept while it grows, so none may read a whole table because that is quick now.
 const SESSION: &str = "
     SET default_transaction_isolation = 'read committed';
     SET statement_timeout = '30s';
     SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '30s';
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET jit = off;
 ";
 
 /// All connections but the listening one.
@@ -68,6 +73,8 @@ struct Use {
 pub(super) struct Link {
     pub(super) client: Client,
     statements: Mutex<HashMap<(&'static str, Option<u64>), Prepared>>,
+    /// By the addresses of the texts that they are made of. `None`: they cannot be made into one.
+    many: Mutex<HashMap<Vec<usize>, Option<Many>>>,
     spoiled: AtomicBool,
 }
 
@@ -83,7 +90,7 @@ pub(super) enum Guard {
 }
 
 impl Guard {
-    fn of(sql: &Sql, rows: Option<u64>) -> Self {
+    pub(super) fn of(sql: &Sql, rows: Option<u64>) -> Self {
         match rows {
             None => Self::Certain,
             Some(1) if inserts_one_row(sql) => Self::Certain,
@@ -133,6 +140,16 @@ pub(super) struct Prepared {
     statement: Statement,
     columns: Columns,
     pub(super) guard: Guard,
+}
+
+/// A statement over arrays, one for each parameter of those that it is made of.
+#[derive(Clone)]
+pub(super) struct Many {
+    pub(super) statement: Statement,
+    /// What the arrays hold.
+    pub(super) kinds: Arc<[Type]>,
+    /// The columns of a single look-up.
+    pub(super) columns: Columns,
 }
 
 impl Pool {
@@ -259,6 +276,7 @@ impl Pool {
         let link = Arc::new(Link {
             client,
             statements: Mutex::new(HashMap::new()),
+            many: Mutex::new(HashMap::new()),
             spoiled: AtomicBool::new(false),
         });
         *slot.link.lock() = Some(Arc::clone(&link));
@@ -346,11 +364,7 @@ impl Link {
         rows: Option<u64>,
         values: &[Value<'_>],
     ) -> Result<Prepared, Fault> {
-        let known = self.statements.lock().get(&(sql.text, rows)).cloned();
-        let prepared = match known {
-            Some(prepared) => prepared,
-            None => self.prepare_first(sql, rows).await?,
-        };
+        let prepared = self.prepared(sql, rows).await?;
         check_values(sql, prepared.statement.params(), values)?;
         Ok(prepared)
     }
@@ -376,6 +390,66 @@ impl Link {
         let key = (sql.text, rows);
         self.statements.lock().insert(key, prepared.clone());
         Ok(prepared)
+    }
+
+    /// A read over arrays, once a connection; `None` when it cannot be written so.
+    pub(super) async fn many_looks(&self, sql: &'static Sql) -> Result<Option<Many>, Fault> {
+        let key = vec![sql.text.as_ptr().addr()];
+        let known = self.many.lock().get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let one = self.prepared(sql, None).await?;
+        let kinds: Arc<[Type]> = one.statement.params().into();
+        let text = together::text_of_looks(sql, &kinds);
+        self.prepare_many(key, text, kinds, one.columns).await
+    }
+
+    /// Units of these steps over arrays, once a connection; `None` when they cannot be written so.
+    pub(super) async fn many_units(&self, steps: &[Step]) -> Result<Option<Many>, Fault> {
+        let key: Vec<usize> = steps.iter().map(|s| s.sql.text.as_ptr().addr()).collect();
+        let known = self.many.lock().get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut kinds = Vec::new();
+        for Step { sql, rows, .. } in steps {
+            let one = self.prepared(sql, *rows).await?;
+            kinds.extend_from_slice(one.statement.params());
+        }
+        let text = together::text_of_units(steps, &kinds);
+        self.prepare_many(key, text, kinds.into(), Columns::default())
+            .await
+    }
+
+    async fn prepare_many(
+        &self,
+        key: Vec<usize>,
+        text: Option<String>,
+        kinds: Arc<[Type]>,
+        columns: Columns,
+    ) -> Result<Option<Many>, Fault> {
+        let many = match text {
+            None => None,
+            Some(text) => match self.client.prepare(&text).await {
+                Ok(statement) => Some(Many {
+                    statement,
+                    kinds,
+                    columns,
+                }),
+                Err(error) => return Err(Fault::Server("several", error)),
+            },
+        };
+        self.many.lock().insert(key, many.clone());
+        Ok(many)
+    }
+
+    async fn prepared(&self, sql: &'static Sql, rows: Option<u64>) -> Result<Prepared, Fault> {
+        let known = self.statements.lock().get(&(sql.text, rows)).cloned();
+        match known {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare_first(sql, rows).await,
+        }
     }
 
     pub(super) async fn query(
@@ -416,14 +490,18 @@ impl Link {
         }
         let rows: Vec<Row> = found
             .iter()
-            .map(|row| read_row(sql, columns, row))
+            .map(|row| read_row(sql, columns, row, 0))
             .collect::<Result<_, _>>()?;
         Ok((u64::try_from(rows.len()).unwrap_or(u64::MAX), rows))
     }
 }
 
 /// Refuses a wrong number of values, and a value of another type than the parameter's: nothing is converted.
-fn check_values(sql: &'static Sql, kinds: &[Type], values: &[Value<'_>]) -> Result<(), Fault> {
+pub(super) fn check_values(
+    sql: &'static Sql,
+    kinds: &[Type],
+    values: &[Value<'_>],
+) -> Result<(), Fault> {
     let refuse = |detail| {
         Err(Fault::Ours(DbError::Rejected {
             statement: sql.name,
@@ -484,9 +562,15 @@ pub(super) fn is_shared_type(kind: &Type) -> bool {
     [Type::INT8, Type::INT4, Type::BOOL, Type::TEXT, Type::BYTEA].contains(kind)
 }
 
-fn read_row(sql: &'static Sql, columns: &Columns, row: &tokio_postgres::Row) -> Result<Row, Fault> {
+/// The row, without so many columns at its beginning.
+pub(super) fn read_row(
+    sql: &'static Sql,
+    columns: &Columns,
+    row: &tokio_postgres::Row,
+    without: usize,
+) -> Result<Row, Fault> {
     let mut cells = Vec::with_capacity(row.len());
-    for (index, column) in row.columns().iter().enumerate() {
+    for (index, column) in row.columns().iter().enumerate().skip(without) {
         let cell = read_cell(row, index, column.type_()).map_err(|detail| {
             Fault::Ours(DbError::Corrupt {
                 statement: sql.name,
