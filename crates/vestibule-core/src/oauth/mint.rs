@@ -1,5 +1,6 @@
 //! Minting: from a decision to signed strings. What is in a token stands here and nowhere else.
 
+use super::bearer::AccessToken;
 use super::client::Client;
 use super::scope::ScopeSet;
 use super::token::Authorization;
@@ -94,6 +95,20 @@ impl AccessTokenPlan<'_> {
     pub fn expires_at(&self) -> Timestamp {
         self.issued_at
             .plus(self.client.policy.access_token_lifetime)
+    }
+
+    /// The token as it is read when it comes back.
+    pub fn to_token(&self) -> AccessToken {
+        AccessToken {
+            id: self.id,
+            client_id: self.client.id.as_str().to_owned(),
+            user_id: self.family.map(|(_, authorization)| authorization.user_id),
+            family_id: self.family.map(|(id, _)| id),
+            scope: self.scope.clone(),
+            audience: self.audience.clone(),
+            issued_at: self.issued_at,
+            expires_at: self.expires_at(),
+        }
     }
 
     /// Signs it (RFC 9068, 2).
@@ -250,6 +265,8 @@ mod tests {
             "exp": 10_600, "iat": 10_000, "jti": "04040404-0404-0404-0404-040404040404", "scope": "openid email", "auth_time": 10_000,
             "acr": "urn:vestibule:acr:single-factor", "amr": ["pwd"], "fid": "05050505-0505-0505-0505-050505050505",
         });
+        let read = AccessToken::from_claims(&claims, &issuer()).unwrap();
+        assert_eq!(format!("{:?}", plan.to_token()), format!("{read:?}"));
         assert_eq!(Value::Object(claims), expected);
     }
 

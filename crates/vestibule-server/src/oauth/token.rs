@@ -5,6 +5,7 @@ use crate::http::context::Ctx;
 use crate::http::reply::{self, Failure, Reply};
 use http::StatusCode;
 use serde_json::Map;
+use std::sync::Arc;
 use vestibule_core::id::{AccessTokenId, FamilyId, RefreshTokenId};
 use vestibule_core::identity::user::User;
 use vestibule_core::oauth::bearer::AccessToken;
@@ -329,23 +330,23 @@ async fn access_token(
                 .shared
                 .signing_key(&ctx.tenant, plan.client.policy.access_token_signing_alg)
                 .await?;
-            let token = plan.sign(&ctx.tenant.tenant.issuer, &key);
-            Ok((
-                unit,
-                token.map_err(|_| Failure::Internal("an access token cannot be signed"))?,
-            ))
+            let issuer = &ctx.tenant.tenant.issuer;
+            let text = plan
+                .sign(issuer, &key)
+                .map_err(|_| Failure::Internal("an access token cannot be signed"))?;
+            // It comes back to our user info next, and whoever signed it need not verify it. Should the unit be lost, the token has
+            // no family and counts for nothing.
+            if plan.family.is_some() && plan.audience.contains(issuer.as_str()) {
+                ctx.tenant
+                    .remember_verified(&text, Arc::new(plan.to_token()));
+            }
+            Ok((unit, text))
         }
         AccessTokenFormat::Opaque => {
             let handle = Handle::mint(HandleKind::AccessToken, ctx.now, ctx.chance());
             let token = AccessToken {
                 id: AccessTokenId::from_bytes(*handle.id()),
-                client_id: plan.client.id.as_str().to_owned(),
-                user_id: plan.family.map(|(_, authorization)| authorization.user_id),
-                family_id: plan.family.map(|(id, _)| id),
-                scope: plan.scope.clone(),
-                audience: plan.audience.clone(),
-                issued_at: ctx.now,
-                expires_at: plan.expires_at(),
+                ..plan.to_token()
             };
             Ok((
                 unit.insert_access_token(&token, &handle.digest()),
