@@ -112,6 +112,8 @@ ids! {
     UpstreamRequestId;
     /// A command line's sign-in.
     CliAttemptId;
+    /// A reader's session on a docs site.
+    ReaderSessionId;
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!
 //! What is deliberately absent: HTTP, HTML, SQL, settings.
 
+pub mod docs;
 pub mod id;
 pub mod identity;
 pub mod jose;

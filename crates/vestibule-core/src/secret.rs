@@ -105,6 +105,8 @@ pub enum HandleKind {
     CliPolling,
     /// What a browser completes a command line's sign-in with.
     CliLogin,
+    /// A reader's session on a docs site.
+    Reader,
 }
 
 impl HandleKind {
@@ -120,6 +122,7 @@ impl HandleKind {
             Self::UpstreamState => "ups_",
             Self::CliPolling => "clp_",
             Self::CliLogin => "cll_",
+            Self::Reader => "rds_",
         }
     }
 }

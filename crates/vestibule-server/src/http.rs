@@ -5,7 +5,7 @@ pub(crate) mod configuration;
 pub(crate) mod context;
 
 pub(crate) mod csrf;
-
+pub(crate) mod docs_sites;
 pub(crate) mod flights;
 pub(crate) mod id_token;
 pub(crate) mod interaction;

@@ -10,10 +10,12 @@ pub mod api_keys;
 pub mod cli_attempts;
 pub mod clients;
 pub mod db;
+pub mod docs_sites;
 pub mod grants;
 pub mod installation;
 pub mod keys;
 pub mod providers;
+pub mod reader_sessions;
 pub mod sessions;
 pub mod sweep;
 pub mod tenants;
@@ -38,6 +40,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "broker",
         text: include_str!("../migrations/0002_broker.sql"),
     },
+    Migration {
+        version: 3,
+        name: "docs",
+        text: include_str!("../migrations/0003_docs.sql"),
+    },
 ];
 
 /// Every statement, for the test that prepares them all on both engines.
@@ -46,10 +53,12 @@ pub const STATEMENTS: &[&[Sql]] = &[
     api_keys::ALL,
     cli_attempts::ALL,
     clients::ALL,
+    docs_sites::ALL,
     grants::ALL,
     installation::ALL,
     keys::ALL,
     providers::ALL,
+    reader_sessions::ALL,
     sessions::ALL,
     sweep::ALL,
     tenants::ALL,

@@ -27,6 +27,7 @@ swept! {
     SCAN_SESSIONS REMOVE_SESSION "sessions";
     SCAN_UPSTREAM_REQUESTS REMOVE_UPSTREAM_REQUEST "upstream_requests";
     SCAN_CLI_ATTEMPTS REMOVE_CLI_ATTEMPT "cli_attempts";
+    SCAN_READER_SESSIONS REMOVE_READER_SESSION "reader_sessions";
 }
 
 /// How long an expired row is kept, in seconds: a used code or refresh token is still recognised when it is replayed.

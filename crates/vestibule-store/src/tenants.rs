@@ -201,7 +201,7 @@ impl TenantUnit {
         ] {
             unit = unit.run(statement, values![tenant]);
         }
-        unit.remove_broker_records()
+        unit.remove_broker_records().remove_docs_records()
     }
 
     /// Adds or changes a host. Lost when another tenant has it.

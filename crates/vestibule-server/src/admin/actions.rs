@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod clients;
+mod docs_sites;
 mod domains;
 mod installation;
 mod providers;
@@ -318,6 +319,43 @@ pub(crate) enum Action {
         /// The place as it was added.
         base_url: String,
     },
+    /// Every docs site of a tenant.
+    DocsSiteList {
+        /// The tenant.
+        tenant: String,
+    },
+    /// One docs site, with the redirect URI to register at its OAuth server.
+    DocsSiteShow {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+    },
+    /// Makes a docs site.
+    DocsSiteCreate {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+        /// Its keys as in the installation file.
+        set: Map<String, Value>,
+    },
+    /// Changes a docs site.
+    DocsSiteUpdate {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+        /// The keys that change, as in the installation file; null takes the default.
+        set: Map<String, Value>,
+    },
+    /// Removes a docs site.
+    DocsSiteRemove {
+        /// The tenant.
+        tenant: String,
+        /// Its name.
+        name: String,
+    },
     /// The signing keys of a tenant.
     KeyList {
         /// The tenant.
@@ -558,6 +596,15 @@ pub(crate) async fn perform(shared: &Arc<Shared>, action: Action) -> Result<Valu
         Action::TrustedDomainRemove { tenant, base_url } => {
             domains::remove_trusted(shared, &tenant, &base_url).await
         }
+        Action::DocsSiteList { tenant } => docs_sites::list(shared, &tenant).await,
+        Action::DocsSiteShow { tenant, name } => docs_sites::show(shared, &tenant, &name).await,
+        Action::DocsSiteCreate { tenant, name, set } => {
+            docs_sites::create(shared, &tenant, &name, set).await
+        }
+        Action::DocsSiteUpdate { tenant, name, set } => {
+            docs_sites::update(shared, &tenant, &name, set).await
+        }
+        Action::DocsSiteRemove { tenant, name } => docs_sites::remove(shared, &tenant, &name).await,
         Action::KeyList { tenant } => installation::list_keys(shared, &tenant).await,
         Action::KeyRotate { tenant, algorithm } => {
             installation::rotate_key(shared, &tenant, &algorithm).await
@@ -624,7 +671,14 @@ fn shorten(error: &ActionError, place: &str, name: &str) -> ActionError {
 
 /// The keys that hold a table whose entries are put one by one.
 fn is_table(key: &str) -> bool {
-    matches!(key, "policy" | "mapping" | "authorization_params")
+    matches!(
+        key,
+        "policy"
+            | "mapping"
+            | "authorization_params"
+            | "extra_authorization_params"
+            | "group_claims"
+    )
 }
 
 /// Puts entries into an object: null takes one away, those of a table are put one by one.

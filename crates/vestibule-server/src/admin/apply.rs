@@ -3,8 +3,8 @@
 use super::actions::ActionError;
 use super::document::{Document, GivenPassword, Problem, Read, TenantEntry, UserEntry};
 use super::plan::{
-    self, Change, Decision, Generated, GeneratedOf, PasswordChange, ProviderSecret, ProviderState,
-    Scope, State, StoredPassword, TenantState, UserState,
+    self, Change, ClientSecretOf, Decision, DocsSiteState, Generated, GeneratedOf, PasswordChange,
+    ProviderState, Scope, State, StoredPassword, TenantState, UserState,
 };
 use crate::http::context::Shared;
 use crate::http::signing;
@@ -18,6 +18,7 @@ use vestibule_core::identity::tenant::DEFAULT_SLUG;
 use vestibule_core::jose::algorithm::Algorithm;
 use vestibule_core::secret::{Secret, SecretDigest};
 use vestibule_store::db::DbError;
+use vestibule_store::docs_sites::DocsSiteRecord;
 use vestibule_store::providers::ProviderRecord;
 use vestibule_store::tenants::TenantRecord;
 use vestibule_store::users::UserRecord;
@@ -107,7 +108,7 @@ pub(crate) fn report(applied: &Value) -> String {
         }
     }
     if let Some(uri) = applied.get("redirect_uri").and_then(Value::as_str) {
-        let _ = writeln!(text, "The redirect URI to register at the provider: {uri}");
+        let _ = writeln!(text, "The redirect URI to register there: {uri}");
     }
     let count = list("changes").count();
     let written = applied
@@ -217,9 +218,9 @@ async fn unit(
     for change in decision.providers {
         let (id, tenant) = (&change.settings.id, change.tenant);
         let sealed = match change.secret {
-            ProviderSecret::None => None,
-            ProviderSecret::Sealed(sealed) => Some(sealed),
-            ProviderSecret::Given(secret) => {
+            ClientSecretOf::None => None,
+            ClientSecretOf::Sealed(sealed) => Some(sealed),
+            ClientSecretOf::Given(secret) => {
                 let sealed = shared.root_key.seal_provider_secret(tenant, id, &secret);
                 Some(sealed.map_err(|_| {
                     ActionError::unavailable("the secret of a provider was not sealed")
@@ -229,6 +230,25 @@ async fn unit(
         unit = unit
             .in_tenant(tenant)
             .upsert_provider(&change.settings, sealed.as_deref(), now);
+    }
+    for change in decision.docs_sites {
+        let (name, tenant) = (change.site.name.as_str(), change.tenant);
+        let sealed = match change.secret {
+            ClientSecretOf::None => None,
+            ClientSecretOf::Sealed(sealed) => Some(sealed),
+            ClientSecretOf::Given(secret) => {
+                let sealed = shared.root_key.seal_docs_secret(tenant, name, &secret);
+                Some(sealed.map_err(|_| {
+                    ActionError::unavailable("the secret of a docs site was not sealed")
+                })?)
+            }
+        };
+        unit = unit.in_tenant(tenant).upsert_docs_site(
+            &change.site,
+            &change.settings,
+            sealed.as_deref(),
+            now,
+        );
     }
     for tenant in decision.changed {
         unit = unit.in_tenant(tenant).configuration_changed(now);
@@ -379,6 +399,18 @@ async fn load(
                 state.hosts.insert(host.clone(), tenant.slug);
             }
         }
+        for site in &entry.docs_sites {
+            let host = &site.site.address.host;
+            if let Some((tenant, _)) = shared.store.any_tenant_by_host(host).await? {
+                state.hosts.insert(host.clone(), tenant.slug);
+            }
+            if let Some((tenant, record)) = shared.store.any_docs_site_by_host(host).await?
+                && let Some(tenant) = shared.store.any_tenant(tenant).await?
+            {
+                let owner = (tenant.slug, record.settings.name);
+                state.site_hosts.insert(host.clone(), owner);
+            }
+        }
         if let Some(record) = shared.store.any_tenant_by_slug(&entry.slug).await? {
             let store = shared.tenant(record.id);
             let (mut clients, mut users) = (BTreeMap::new(), Vec::new());
@@ -409,6 +441,7 @@ async fn load(
                 providers: load_providers(shared, store, record.id, entry).await?,
                 api_keys: store.api_keys().await?,
                 trusted_domains: store.trusted_domains().await?,
+                docs_sites: load_docs_sites(shared, store, record.id, entry).await?,
                 record,
             };
             state.tenants.insert(entry.slug.clone(), tenant);
@@ -451,15 +484,45 @@ async fn load_providers(
         };
         // What cannot be opened is another one, and is replaced.
         let stored = shared.root_key.open_provider_secret(tenant, id, sealed);
-        stored.is_ok_and(|stored| {
-            let digest = SecretDigest::of_client_secret(given.reveal());
-            SecretDigest::of_client_secret(stored.reveal()).matches(&digest)
-        })
+        stored.is_ok_and(|stored| is_same(given, &stored))
     };
     let records = store.providers().await?;
     Ok(records
         .into_iter()
         .map(|record| ProviderState {
+            has_given_secret: has_given_secret(&record),
+            record,
+        })
+        .collect())
+}
+
+fn is_same(one: &Secret, other: &Secret) -> bool {
+    let digest = SecretDigest::of_client_secret(one.reveal());
+    SecretDigest::of_client_secret(other.reveal()).matches(&digest)
+}
+
+/// Reads a tenant's docs sites, and compares the secrets that are given with the sealed ones.
+async fn load_docs_sites(
+    shared: &Shared,
+    store: TenantStore<'_>,
+    tenant: TenantId,
+    entry: &TenantEntry,
+) -> Result<Vec<DocsSiteState>, ActionError> {
+    let has_given_secret = |record: &DocsSiteRecord| {
+        let name = &record.settings.name;
+        let mut named = entry.docs_sites.iter();
+        let given = named.find(|named| &named.site.name == name);
+        let given = given.and_then(|named| named.secret.as_ref());
+        let (Some(given), Some(sealed)) = (given, &record.sealed_secret) else {
+            return false;
+        };
+        let stored = shared.root_key.open_docs_secret(tenant, name, sealed);
+        stored.is_ok_and(|stored| is_same(given, &stored))
+    };
+    let records = store.docs_sites().await?;
+    Ok(records
+        .into_iter()
+        .map(|record| DocsSiteState {
             has_given_secret: has_given_secret(&record),
             record,
         })

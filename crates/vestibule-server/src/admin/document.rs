@@ -7,6 +7,7 @@
 //! What depends on the records (is this scope known, is this host taken) is not decided here but in [`super::plan`].
 
 pub(super) mod broker;
+mod docs_sites;
 mod shape;
 
 use super::secrets::Resolved;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::id::{TenantId, UserId};
 use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::tenant::{
@@ -43,9 +45,6 @@ const CLIENT_SECRET_BYTES_MAX: usize = 512;
 const CLIENT_SECRET_BYTES_FEW: usize = 22;
 /// A shorter password is warned of.
 const PASSWORD_CHARACTERS_FEW: usize = 8;
-
-/// The sections that belong to the file and are not served yet.
-const NOT_SERVED: &[&str] = &["docs_site"];
 
 /// What is wrong with a document, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -111,6 +110,8 @@ pub(crate) struct TenantEntry {
     pub(crate) api_keys: Vec<ApiKeyEntry>,
     /// Where its own apps live.
     pub(crate) trusted_domains: Vec<Placed<TrustedDomain>>,
+    /// Its docs sites.
+    pub(crate) docs_sites: Vec<DocsSiteEntry>,
 }
 
 /// Something, and where it stands.
@@ -160,6 +161,18 @@ pub(crate) struct ProviderEntry {
     /// How we prove ourselves there, which says whether there is a secret.
     pub(crate) auth: UpstreamAuth,
     /// Our secret there, where it is given.
+    pub(crate) secret: Option<Secret>,
+}
+
+/// One docs site: all of its settings. What is absent takes its default; only its client's secret stays when none is given.
+pub(crate) struct DocsSiteEntry {
+    /// Where it stands.
+    pub(crate) place: String,
+    /// What it is.
+    pub(crate) site: DocsSite,
+    /// What is written.
+    pub(crate) settings: DocsSiteSettings,
+    /// Its client's secret, where it is given.
     pub(crate) secret: Option<Secret>,
 }
 
@@ -252,7 +265,7 @@ pub(crate) fn read_value(root: &Value, secrets: &BTreeMap<String, Resolved>) -> 
         read: Read::default(),
     };
     let schema = schema();
-    reader.read.problems = shape::check(root, &schema, NOT_SERVED);
+    reader.read.problems = shape::check(root, &schema);
     // What is wrong in one place must not hide what is wrong elsewhere.
     let rest = shape::without(root, &reader.read.problems);
     if let Ok(shape) = serde_json::from_value::<DocumentShape>(rest) {
@@ -343,6 +356,10 @@ struct TenantShape {
     #[serde(default)]
     #[schemars(with = "Vec<broker::TrustedDomainShape>")]
     trusted_domain: Vec<Value>,
+    /// Sites of documentation that know their readers. What is absent takes its default; only the client's secret stays.
+    #[serde(default)]
+    #[schemars(schema_with = "docs_sites::docs_sites_schema")]
+    docs_site: Vec<Value>,
 }
 
 /// A host that a tenant answers on.
@@ -550,6 +567,7 @@ impl Reader<'_> {
             providers: Vec::new(),
             api_keys: Vec::new(),
             trusted_domains: Vec::new(),
+            docs_sites: Vec::new(),
         };
         self.warn_of_relaxed_policy(place, entry.policy.as_ref());
         let at = |kind: &str, index: usize| format!("{place}.{kind}[{index}]");
@@ -592,6 +610,10 @@ impl Reader<'_> {
         for (index, value) in shape.trusted_domain.into_iter().enumerate() {
             let domain = self.trusted_domain(at("trusted_domain", index), value);
             entry.trusted_domains.extend(domain);
+        }
+        for (index, value) in shape.docs_site.iter().enumerate() {
+            let site = self.docs_site(at("docs_site", index), value);
+            entry.docs_sites.extend(site);
         }
         self.read.document.tenants.push(entry);
     }

@@ -4,6 +4,7 @@
 //! that writes them, and what is left to do first (passwords to hash, keys to make). It names no secret.
 
 mod broker;
+mod docs_sites;
 
 use super::document::{
     ClientEntry, Document, GivenPassword, Placed, Problem, TenantEntry, UserEntry, without_empty,
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::id::{Chance, TenantId, UserId};
 use vestibule_core::identity::api_key::ApiKey;
 use vestibule_core::identity::tenant::{DEFAULT_SLUG, Domain, DomainKind, TenantPolicy};
@@ -23,6 +25,7 @@ use vestibule_core::secret::{Secret, SecretDigest};
 use vestibule_core::time::Timestamp;
 use vestibule_store::TenantUnit;
 use vestibule_store::clients::ClientRecord;
+use vestibule_store::docs_sites::DocsSiteRecord;
 use vestibule_store::providers::ProviderRecord;
 use vestibule_store::tenants::TenantRecord;
 use vestibule_store::users::UserRecord;
@@ -39,6 +42,8 @@ pub(crate) struct State {
     pub(crate) ids: BTreeMap<TenantId, String>,
     /// The slugs of the tenants that have the hosts that the document names.
     pub(crate) hosts: BTreeMap<String, String>,
+    /// The tenants and names of the docs sites that have the hosts that the document names.
+    pub(crate) site_hosts: BTreeMap<String, (String, String)>,
 }
 
 /// A tenant as it is.
@@ -59,6 +64,8 @@ pub(crate) struct TenantState {
     pub(crate) api_keys: Vec<ApiKey>,
     /// Its trusted domains.
     pub(crate) trusted_domains: Vec<String>,
+    /// Its docs sites.
+    pub(crate) docs_sites: Vec<DocsSiteState>,
 }
 
 impl TenantState {
@@ -73,6 +80,7 @@ impl TenantState {
             providers: Vec::new(),
             api_keys: Vec::new(),
             trusted_domains: Vec::new(),
+            docs_sites: Vec::new(),
         }
     }
 }
@@ -81,6 +89,14 @@ impl TenantState {
 pub(crate) struct ProviderState {
     /// Its record.
     pub(crate) record: ProviderRecord,
+    /// Whether the stored secret is the one that is given.
+    pub(crate) has_given_secret: bool,
+}
+
+/// A docs site as it is.
+pub(crate) struct DocsSiteState {
+    /// Its record.
+    pub(crate) record: DocsSiteRecord,
     /// Whether the stored secret is the one that is given.
     pub(crate) has_given_secret: bool,
 }
@@ -110,7 +126,7 @@ pub(crate) enum StoredPassword {
 pub(crate) enum Scope {
     /// What the document does not name stays.
     Named,
-    /// What the document does not name goes: hosts, scopes, clients, people, providers, API keys and trusted domains of its
+    /// What the document does not name goes: hosts, scopes, clients, people, providers, API keys, trusted domains and docs sites of its
     /// tenants, and other tenants. The default tenant and operators stay.
     Everything,
 }
@@ -147,6 +163,8 @@ pub(crate) enum Kind {
     ApiKey,
     /// A trusted domain.
     TrustedDomain,
+    /// A docs site.
+    DocsSite,
 }
 
 /// One change, without its values.
@@ -181,6 +199,7 @@ impl fmt::Display for Change {
             Kind::Provider => "provider",
             Kind::ApiKey => "API key",
             Kind::TrustedDomain => "trusted domain",
+            Kind::DocsSite => "docs site",
         };
         write!(f, "{sign} {kind} ")?;
         if self.kind != Kind::Tenant {
@@ -222,11 +241,23 @@ pub(crate) struct ProviderChange {
     /// What is written of it.
     pub(crate) settings: ProviderSettings,
     /// Our secret there.
-    pub(crate) secret: ProviderSecret,
+    pub(crate) secret: ClientSecretOf,
 }
 
-/// What becomes of our secret at a provider.
-pub(crate) enum ProviderSecret {
+/// A docs site that is written; a secret must be sealed before.
+pub(crate) struct DocsSiteChange {
+    /// The tenant.
+    pub(crate) tenant: TenantId,
+    /// What it is.
+    pub(crate) site: DocsSite,
+    /// What is written of it.
+    pub(crate) settings: DocsSiteSettings,
+    /// Its client's secret.
+    pub(crate) secret: ClientSecretOf,
+}
+
+/// What becomes of our secret at another server.
+pub(crate) enum ClientSecretOf {
     /// There is none.
     None,
     /// The sealed one stays.
@@ -259,6 +290,8 @@ pub(crate) struct Decision {
     pub(crate) passwords: Vec<PasswordChange>,
     /// Providers to write.
     pub(crate) providers: Vec<ProviderChange>,
+    /// Docs sites to write.
+    pub(crate) docs_sites: Vec<DocsSiteChange>,
     /// Tenants that are new and need keys.
     pub(crate) new_tenants: Vec<TenantId>,
     /// Tenants whose configuration changes.
@@ -284,6 +317,7 @@ pub(crate) fn decide(
         unit: TenantUnit::new(TenantId::from_bytes([0; 16])),
         passwords: Vec::new(),
         providers: Vec::new(),
+        docs_sites: Vec::new(),
         new_tenants: Vec::new(),
         changed: BTreeSet::new(),
         generated: Vec::new(),
@@ -433,6 +467,7 @@ impl Planner<'_> {
                 }
             }
             self.remove_unnamed_broker(entry, state);
+            self.remove_unnamed_docs_sites(entry, state);
             let kept: BTreeSet<UserId> = entry
                 .users
                 .iter()
@@ -522,6 +557,7 @@ impl Planner<'_> {
             self.user(&within, user);
         }
         self.broker(&within, entry);
+        self.docs_sites(&within, entry);
     }
 
     fn create_tenant(&mut self, entry: &TenantEntry) -> (TenantId, Vec<String>) {

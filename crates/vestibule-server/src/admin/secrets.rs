@@ -1,4 +1,4 @@
-//! Secrets that an installation file names and does not hold: `*_env` and `*_file`.
+//! Secrets that an installation file names and does not hold: `*_env` and `*_file`; and the folders of docs sites, which are relative to it.
 //!
 //! They are read by the process in which the command runs, before the document goes anywhere: the running server reads neither
 //! the environment nor files for somebody else.
@@ -24,11 +24,11 @@ pub(crate) enum Resolved {
     Problem(String),
 }
 
-/// Reads what the `*_env` and `*_file` keys of a document stand for, by the place of each. Relative paths start at `folder`.
+/// Reads what the `*_env`, `*_file` and `root` keys of a document stand for, by the place of each. Relative paths start at `folder`.
 pub(crate) fn resolve(document: &Value, folder: &Path) -> BTreeMap<String, Resolved> {
     let mut secrets = BTreeMap::new();
     for (tenant_index, tenant) in items(document, "tenant") {
-        for kind in ["client", "user", "provider", "api_key"] {
+        for kind in ["client", "user", "provider", "api_key", "docs_site"] {
             for (index, entry) in items(tenant, kind) {
                 for (key, value) in entry.as_object().into_iter().flatten() {
                     let Some(value) = value.as_str() else {
@@ -39,6 +39,7 @@ pub(crate) fn resolve(document: &Value, folder: &Path) -> BTreeMap<String, Resol
                         "client_secret_file" | "password_file" | "key_file" => {
                             read_file(&folder.join(value))
                         }
+                        "root" if kind == "docs_site" => find_folder(&folder.join(value)),
                         _ => continue,
                     };
                     let place = format!("tenant[{tenant_index}].{kind}[{index}].{key}");
@@ -51,6 +52,16 @@ pub(crate) fn resolve(document: &Value, folder: &Path) -> BTreeMap<String, Resol
         }
     }
     secrets
+}
+
+/// The whole path of a folder, since whoever serves it runs elsewhere.
+fn find_folder(path: &Path) -> Result<String, String> {
+    let found = std::fs::canonicalize(path)
+        .ok()
+        .filter(|found| found.is_dir());
+    let found = found.ok_or_else(|| format!("there is no folder {}", path.display()))?;
+    let text = found.to_str().map(str::to_owned);
+    text.ok_or_else(|| format!("the path {} is not UTF-8", path.display()))
 }
 
 /// Reads a secret from a variable.

@@ -3,6 +3,7 @@
 mod actions;
 mod broker;
 mod broker_actions;
+mod docs_sites;
 mod documents;
 mod plans;
 mod sockets;
@@ -26,7 +27,7 @@ use vestibule_core::url::Issuer;
 use vestibule_store::Store;
 use vestibule_store::db::{DatabaseOptions, Db};
 
-/// The part of the reference installation that is served today.
+/// The reference installation.
 pub(super) const ACME: &str = include_str!("tests/acme.toml");
 
 struct FixedClock;
@@ -133,6 +134,10 @@ fn acme_secrets() -> BTreeMap<String, Resolved> {
         (
             "tenant[0].api_key[0].key_env".to_owned(),
             Resolved::Secret("pck_acme-browser-0123456789".to_owned()),
+        ),
+        (
+            "tenant[0].docs_site[0].root".to_owned(),
+            Resolved::Secret("/srv/acme/site".to_owned()),
         ),
     ])
 }

@@ -1,10 +1,12 @@
 //! What can be written on the command line.
 
 pub(super) mod broker;
+pub(super) mod docs;
 
 use crate::config;
 use broker::{ApiKeyCommand, ProviderCommand, TrustedDomainCommand};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use docs::DocsCommand;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -90,6 +92,9 @@ The keys of the file: vestibule schema")]
     /// Trusted domains: where the project API may send browsers back to.
     #[command(subcommand)]
     TrustedDomain(TrustedDomainCommand),
+    /// Docs sites: documentation that knows its readers.
+    #[command(subcommand)]
+    Docs(DocsCommand),
     /// Signing keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -533,6 +538,7 @@ pub(super) fn command() -> clap::Command {
         "provider",
         "api-key",
         "trusted-domain",
+        "docs",
         "key",
     ] {
         command = command.mut_subcommand(group, |group| {

@@ -1,6 +1,7 @@
 //! From flags to actions.
 
 mod broker;
+mod docs;
 
 use super::args::{
     ClientCommand, ClientFlags, Command, DomainCommand, KeyCommand, Keys, PasswordFlags,
@@ -25,6 +26,7 @@ pub(super) fn action(command: Command) -> Result<(Action, Look), ActionError> {
         Command::Provider(command) => broker::provider(command),
         Command::ApiKey(command) => broker::api_key(command),
         Command::TrustedDomain(command) => Ok(broker::trusted_domain(command)),
+        Command::Docs(command) => docs::docs(command),
         Command::Key(KeyCommand::List(within)) => {
             let look = Look::Table(&[
                 "algorithm",

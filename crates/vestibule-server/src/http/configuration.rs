@@ -4,6 +4,7 @@
 //! What was read while a change happened is used once and not kept.
 
 use super::context::Shared;
+use super::docs_sites::{self, ServedSite};
 use super::projects::Project;
 use super::signing::{self, JWKS_MAX_AGE_SECONDS, SigningError};
 use aws_lc_rs::digest;
@@ -142,6 +143,8 @@ impl TenantView {
 pub(crate) struct Configuration {
     by_slug: Cache<String, Arc<TenantView>>,
     by_host: Cache<String, Option<(String, DomainKind)>>,
+    /// The docs sites that answer on hosts, unknown hosts among them.
+    sites: Cache<String, Option<Arc<ServedSite>>>,
     /// The slugs of tenants that were asked for by their ids, unknown ones among them.
     by_id: Cache<TenantId, Option<String>>,
     /// Counts what was forgotten: a read that another thread's forgetting overtook is not kept.
@@ -159,6 +162,7 @@ impl Configuration {
         Self {
             by_slug: Cache::new(TENANTS_KEPT_MAX),
             by_host: Cache::new(HOSTS_KEPT_MAX),
+            sites: Cache::new(HOSTS_KEPT_MAX),
             by_id: Cache::new(TENANTS_KEPT_MAX),
             forgotten: AtomicU64::new(0),
             version: AtomicI64::new(version),
@@ -173,6 +177,7 @@ impl Configuration {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_slug.retain(|_, view| view.tenant.id != tenant);
         self.by_host.clear();
+        self.sites.clear();
         self.by_id.clear();
     }
 
@@ -182,6 +187,7 @@ impl Configuration {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_slug.clear();
         self.by_host.clear();
+        self.sites.clear();
         self.by_id.clear();
     }
 
@@ -254,6 +260,28 @@ impl Shared {
             .map(|(tenant, kind)| (tenant.slug, kind));
         configuration.keep(seen, || {
             configuration.by_host.insert(host.to_owned(), found.clone());
+        });
+        Ok(found)
+    }
+
+    /// The docs site that answers on a host.
+    pub(crate) async fn docs_site_of_host(
+        &self,
+        host: &str,
+    ) -> Result<Option<Arc<ServedSite>>, DbError> {
+        let configuration = &self.configuration;
+        if let Some(known) = configuration.sites.get(host) {
+            return Ok(known);
+        }
+        let seen = configuration.forgotten.load(Ordering::Acquire);
+        let found = self
+            .store
+            .any_docs_site_by_host(host)
+            .await?
+            .and_then(|(tenant, record)| docs_sites::open(self, tenant, &record))
+            .map(Arc::new);
+        configuration.keep(seen, || {
+            configuration.sites.insert(host.to_owned(), found.clone());
         });
         Ok(found)
     }

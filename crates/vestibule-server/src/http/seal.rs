@@ -30,6 +30,9 @@ pub(crate) struct RootKey {
     upstream_tokens: RandomizedNonceKey,
     upstream_requests: RandomizedNonceKey,
     cli_attempts: RandomizedNonceKey,
+    docs_secrets: RandomizedNonceKey,
+    handshakes: RandomizedNonceKey,
+    readers: RandomizedNonceKey,
     csrf: hmac::Key,
     /// Derives the successors of refresh tokens.
     pub(crate) successors: DerivationKey,
@@ -52,6 +55,12 @@ pub(crate) enum Purpose {
     UpstreamRequests,
     /// What waits for a command line to be fetched.
     CliAttempts,
+    /// The secrets of docs sites' clients at their OAuth servers.
+    DocsSecrets,
+    /// What a reader's browser brings back from a docs site's OAuth server.
+    Handshakes,
+    /// What is known of the readers of docs sites.
+    Readers,
 }
 
 impl RootKey {
@@ -69,6 +78,9 @@ impl RootKey {
             upstream_tokens: seal(b"vestibule upstream tokens 1")?,
             upstream_requests: seal(b"vestibule upstream requests 1")?,
             cli_attempts: seal(b"vestibule command line attempts 1")?,
+            docs_secrets: seal(b"vestibule docs site secrets 1")?,
+            handshakes: seal(b"vestibule docs handshakes 1")?,
+            readers: seal(b"vestibule docs readers 1")?,
             csrf: hmac::Key::new(hmac::HMAC_SHA256, csrf.as_ref()),
             successors: DerivationKey::new(&*derive(
                 root,
@@ -123,7 +135,7 @@ impl RootKey {
     ) -> Result<Vec<u8>, SealError> {
         self.seal(
             Purpose::ProviderSecrets,
-            &of_provider(tenant, provider),
+            &within(tenant, provider.as_str()),
             secret.reveal().as_bytes(),
         )
     }
@@ -135,11 +147,44 @@ impl RootKey {
         provider: &ProviderId,
         sealed: &[u8],
     ) -> Result<Secret, SealError> {
-        let plain = self.open(
+        self.open_text(
             Purpose::ProviderSecrets,
-            &of_provider(tenant, provider),
+            &within(tenant, provider.as_str()),
             sealed,
-        )?;
+        )
+    }
+
+    /// Seals the secret of a docs site's client: it opens for this site of this tenant only.
+    pub(crate) fn seal_docs_secret(
+        &self,
+        tenant: TenantId,
+        site: &str,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, SealError> {
+        self.seal(
+            Purpose::DocsSecrets,
+            &within(tenant, site),
+            secret.reveal().as_bytes(),
+        )
+    }
+
+    /// Opens the secret of a docs site's client.
+    pub(crate) fn open_docs_secret(
+        &self,
+        tenant: TenantId,
+        site: &str,
+        sealed: &[u8],
+    ) -> Result<Secret, SealError> {
+        self.open_text(Purpose::DocsSecrets, &within(tenant, site), sealed)
+    }
+
+    fn open_text(
+        &self,
+        purpose: Purpose,
+        belongs_to: &[u8],
+        sealed: &[u8],
+    ) -> Result<Secret, SealError> {
+        let plain = self.open(purpose, belongs_to, sealed)?;
         let text = std::str::from_utf8(&plain).map_err(|_| SealError)?;
         Ok(Secret::new(text.to_owned()))
     }
@@ -162,13 +207,16 @@ impl RootKey {
             Purpose::UpstreamTokens => &self.upstream_tokens,
             Purpose::UpstreamRequests => &self.upstream_requests,
             Purpose::CliAttempts => &self.cli_attempts,
+            Purpose::DocsSecrets => &self.docs_secrets,
+            Purpose::Handshakes => &self.handshakes,
+            Purpose::Readers => &self.readers,
         }
     }
 }
 
-/// What a provider's secret belongs to. The tenant's id has one length, so no two pairs give the same bytes.
-fn of_provider(tenant: TenantId, provider: &ProviderId) -> Vec<u8> {
-    [tenant.bytes().as_slice(), provider.as_str().as_bytes()].concat()
+/// A thing with a name in a tenant. The tenant's id has one length, so no two pairs give the same bytes.
+pub(crate) fn within(tenant: TenantId, name: &str) -> Vec<u8> {
+    [tenant.bytes().as_slice(), name.as_bytes()].concat()
 }
 
 fn derive(root: &[u8; 32], purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -236,6 +284,9 @@ mod tests {
             Purpose::UpstreamTokens,
             Purpose::UpstreamRequests,
             Purpose::CliAttempts,
+            Purpose::DocsSecrets,
+            Purpose::Handshakes,
+            Purpose::Readers,
         ];
         for sealed_for in purposes {
             let sealed = root.seal(sealed_for, b"tenant", b"hello").unwrap();

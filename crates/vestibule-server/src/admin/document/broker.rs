@@ -6,7 +6,7 @@ use super::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::tenant::TenantPolicy;
 use vestibule_core::identity::trusted_domain::TrustedDomain;
@@ -20,8 +20,9 @@ use vestibule_core::time::Timestamp;
 /// The longest secret of ours at a provider, in bytes: a private key is one too.
 const PROVIDER_SECRET_BYTES_MAX: usize = 4096;
 
-/// The keys that hold our secret at a provider; everything else of a provider is its settings.
-const PROVIDER_SECRET_KEYS: &[&str] = &["client_secret", "client_secret_env", "client_secret_file"];
+/// The keys that hold our secret at another server; everything else is settings.
+pub(super) const CLIENT_SECRET_KEYS: &[&str] =
+    &["client_secret", "client_secret_env", "client_secret_file"];
 
 /// What a key of a tier begins with, so that a leaked one is recognised for what it is.
 pub(in crate::admin) const fn key_prefix(tier: KeyTier) -> &'static str {
@@ -32,14 +33,14 @@ pub(in crate::admin) const fn key_prefix(tier: KeyTier) -> &'static str {
     }
 }
 
-/// Our secret at the provider, in one of three forms. It stays when none is given.
+/// Our secret at another server, in one of three forms. It stays when none is given.
 #[expect(
     clippy::struct_field_names,
     reason = "the names are the keys of the file"
 )]
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
-struct ProviderSecretShape {
+pub(super) struct ClientSecretShape {
     /// The secret itself; for Apple, its private key as PEM.
     client_secret: Option<String>,
     /// The environment variable that holds the secret.
@@ -83,12 +84,12 @@ pub(super) struct TrustedDomainShape {
 
 pub(super) fn providers_schema(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = ProviderSettings::json_schema(generator);
-    add_properties(&mut schema, &ProviderSecretShape::json_schema(generator));
+    add_properties(&mut schema, &ClientSecretShape::json_schema(generator));
     array_of(&schema)
 }
 
 /// What stands twice in a tenant and may stand once.
-pub(super) fn duplicates(tenant: &TenantEntry) -> [Unique; 3] {
+pub(super) fn duplicates(tenant: &TenantEntry) -> [Unique; 4] {
     let (mut providers, mut keys) = (Unique::default(), Unique::default());
     let mut domains = Unique::default();
     for provider in &tenant.providers {
@@ -102,7 +103,11 @@ pub(super) fn duplicates(tenant: &TenantEntry) -> [Unique; 3] {
         let text = domain.value.as_str().to_owned();
         domains.add(format!("{}.base_url", domain.place), text);
     }
-    [providers, keys, domains]
+    let mut sites = Unique::default();
+    for site in &tenant.docs_sites {
+        sites.add(format!("{}.name", site.place), site.site.name.clone());
+    }
+    [providers, keys, domains, sites]
 }
 
 impl Reader<'_> {
@@ -127,21 +132,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn provider(&mut self, place: String, value: &Value) -> Option<ProviderEntry> {
-        let (secret, settings) = split(value, PROVIDER_SECRET_KEYS);
+        let (secret, settings) = split(value, CLIENT_SECRET_KEYS);
         let settings: ProviderSettings = self.part(&place, Value::Object(settings))?;
-        let keys: ProviderSecretShape =
-            serde_json::from_value(Value::Object(secret)).unwrap_or_default();
-        let given = self.given(
-            &place,
-            "the secret",
-            ("client_secret", keys.client_secret),
-            [
-                ("client_secret_env", keys.client_secret_env.is_some()),
-                ("client_secret_file", keys.client_secret_file.is_some()),
-            ],
-        );
-        let is_unreadable = given.is_none()
-            && (keys.client_secret_env.is_some() || keys.client_secret_file.is_some());
+        let given = self.client_secret(&place, secret);
         let provider = match Provider::from_settings(&settings) {
             Ok(provider) => provider,
             Err(problems) => {
@@ -151,7 +144,9 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if let Some((key, secret)) = &given {
+        // Why it could not be read was said; that there is none need not be said too.
+        let given = given.ok();
+        if let Some(Some((key, secret))) = &given {
             self.check_provider_secret(&format!("{place}.{key}"), provider.auth, secret);
         }
         if settings.email_trust == Some(EmailTrust::Always) {
@@ -160,13 +155,36 @@ impl Reader<'_> {
                 "who can write any address there signs in as its owner here",
             );
         }
-        // Why it could not be read was said; that there is none need not be said too.
-        (!is_unreadable).then(|| ProviderEntry {
+        Some(ProviderEntry {
             place,
             settings,
             auth: provider.auth,
-            secret: given.map(|(_, secret)| secret),
+            secret: given?.map(|(_, secret)| secret),
         })
+    }
+
+    /// Our secret at another server and the key that gives it; an error when it is named and could not be read, which was said.
+    pub(super) fn client_secret(
+        &mut self,
+        place: &str,
+        keys: Map<String, Value>,
+    ) -> Result<Option<(&'static str, Secret)>, ()> {
+        let keys: ClientSecretShape =
+            serde_json::from_value(Value::Object(keys)).unwrap_or_default();
+        let is_elsewhere = keys.client_secret_env.is_some() || keys.client_secret_file.is_some();
+        let given = self.given(
+            place,
+            "the secret",
+            ("client_secret", keys.client_secret),
+            [
+                ("client_secret_env", keys.client_secret_env.is_some()),
+                ("client_secret_file", keys.client_secret_file.is_some()),
+            ],
+        );
+        if given.is_none() && is_elsewhere {
+            return Err(());
+        }
+        Ok(given)
     }
 
     fn check_provider_secret(&mut self, place: &str, auth: UpstreamAuth, secret: &Secret) {

@@ -5,11 +5,10 @@
 use super::Problem;
 use serde_json::{Map, Value};
 
-/// Checks a value against a schema. Keys in `not_served` are refused by name.
-pub(super) fn check(value: &Value, schema: &Value, not_served: &[&str]) -> Vec<Problem> {
+/// Checks a value against a schema.
+pub(super) fn check(value: &Value, schema: &Value) -> Vec<Problem> {
     let mut checker = Checker {
         root: schema,
-        not_served,
         problems: Vec::new(),
     };
     checker.value(value, schema, "");
@@ -105,7 +104,6 @@ fn remove(value: &mut Value, path: &[String]) {
 
 struct Checker<'a> {
     root: &'a Value,
-    not_served: &'a [&'a str],
     problems: Vec<Problem>,
 }
 
@@ -184,9 +182,6 @@ impl<'a> Checker<'a> {
         for (key, value) in object {
             if let Some(schema) = properties.and_then(|properties| properties.get(key)) {
                 self.value(value, schema, &at(key));
-            } else if self.not_served.contains(&key.as_str()) && !is_open {
-                let text = format!("`{key}` is not served yet; remove the section");
-                self.problem(&at(key), text);
             } else if !is_open {
                 let hint = nearest(key, properties.unwrap_or(&empty).keys().map(String::as_str));
                 self.problem(&at(key), format!("unknown key{hint}"));

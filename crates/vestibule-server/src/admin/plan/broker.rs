@@ -3,7 +3,7 @@
 use super::super::document::broker::key_prefix;
 use super::super::document::{ApiKeyEntry, Placed, ProviderEntry, TenantEntry};
 use super::{
-    ChangeAction, Generated, GeneratedOf, Kind, Planner, Problem, ProviderChange, ProviderSecret,
+    ChangeAction, ClientSecretOf, Generated, GeneratedOf, Kind, Planner, Problem, ProviderChange,
     ProviderState, Scope, TenantState, Within, changed_fields, to_map,
 };
 use std::collections::BTreeSet;
@@ -107,9 +107,9 @@ impl Planner<'_> {
                 let before = to_map(&present.record.settings);
                 let mut fields = changed_fields("", &before, &to_map(&entry.settings));
                 let is_other = match &secret {
-                    ProviderSecret::Given(_) => true,
-                    ProviderSecret::None => present.record.sealed_secret.is_some(),
-                    ProviderSecret::Sealed(_) => false,
+                    ClientSecretOf::Given(_) => true,
+                    ClientSecretOf::None => present.record.sealed_secret.is_some(),
+                    ClientSecretOf::Sealed(_) => false,
                 };
                 if is_other {
                     fields.push("client_secret".to_owned());
@@ -244,9 +244,9 @@ impl Planner<'_> {
 }
 
 /// What becomes of our secret at a provider; `None` when one is needed and there is none.
-fn wanted_secret(entry: &ProviderEntry, present: Option<&ProviderState>) -> Option<ProviderSecret> {
+fn wanted_secret(entry: &ProviderEntry, present: Option<&ProviderState>) -> Option<ClientSecretOf> {
     if entry.auth == UpstreamAuth::None {
-        return Some(ProviderSecret::None);
+        return Some(ClientSecretOf::None);
     }
     let stored = present.and_then(|present| {
         let is_key = |auth| auth == UpstreamAuth::SignedSecret;
@@ -257,10 +257,10 @@ fn wanted_secret(entry: &ProviderEntry, present: Option<&ProviderState>) -> Opti
     });
     match (&entry.secret, stored) {
         (Some(_), Some(sealed)) if present.is_some_and(|present| present.has_given_secret) => {
-            Some(ProviderSecret::Sealed(sealed))
+            Some(ClientSecretOf::Sealed(sealed))
         }
-        (Some(given), _) => Some(ProviderSecret::Given(given.clone())),
-        (None, stored) => stored.map(ProviderSecret::Sealed),
+        (Some(given), _) => Some(ClientSecretOf::Given(given.clone())),
+        (None, stored) => stored.map(ClientSecretOf::Sealed),
     }
 }
 

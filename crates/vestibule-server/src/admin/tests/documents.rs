@@ -88,15 +88,6 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
 }
 
 #[test]
-fn sections_that_are_not_served_are_refused_by_name() {
-    let text = "[[tenant]]\nslug = \"default\"\n[[tenant.docs_site]]\nname = \"x\"\n";
-    assert_eq!(
-        problems(text),
-        ["tenant[0].docs_site: `docs_site` is not served yet; remove the section"]
-    );
-}
-
-#[test]
 fn every_problem_is_reported_at_once_with_its_place() {
     let text = r#"
         colour = "red"
@@ -228,6 +219,7 @@ fn a_secret_that_could_not_be_read_is_a_problem_at_its_place() {
             "tenant[0].user[0].password_env",
             "tenant[0].provider[0].client_secret_env",
             "tenant[0].api_key[0].key_env",
+            "tenant[0].docs_site[0].root",
         ]
     );
 }

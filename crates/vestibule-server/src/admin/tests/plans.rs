@@ -26,6 +26,7 @@ async fn the_reference_installation_applies_and_a_second_time_changes_nothing() 
             "create provider default/google",
             "create api_key default/browser",
             "create trusted_domain default/http://localhost:3000",
+            "create docs_site default/handbook",
             "create tenant globex/globex",
         ]
     );
@@ -69,7 +70,7 @@ async fn a_dry_run_writes_and_shows_no_secret() {
         .apply_with(&text, json!({ "dry_run": true }))
         .await
         .unwrap();
-    assert_eq!(planned["changes"].as_array().unwrap().len(), 12);
+    assert_eq!(planned["changes"].as_array().unwrap().len(), 13);
     assert_eq!(
         (&planned["written"], &planned["generated"]),
         (&json!(false), &json!([]))
@@ -139,6 +140,7 @@ async fn what_is_not_named_stays_unless_asked_to_go() {
             "remove provider default/google",
             "remove api_key default/browser",
             "remove trusted_domain default/http://localhost:3000",
+            "remove docs_site default/handbook",
             "remove user default/ada",
             "remove tenant globex/globex",
         ]

@@ -1,0 +1,47 @@
+//! The docs sites that are served, with the secrets of their clients opened.
+
+use super::context::Shared;
+use vestibule_core::docs::site::DocsSite;
+use vestibule_core::id::TenantId;
+use vestibule_core::secret::Secret;
+use vestibule_store::docs_sites::DocsSiteRecord;
+
+/// A docs site as requests see it.
+pub(crate) struct ServedSite {
+    /// The tenant that it belongs to.
+    pub(crate) tenant: TenantId,
+    /// What it is.
+    pub(crate) site: DocsSite,
+    /// Its client's secret at its OAuth server.
+    pub(crate) secret: Option<Secret>,
+}
+
+pub(super) fn open(
+    shared: &Shared,
+    tenant: TenantId,
+    record: &DocsSiteRecord,
+) -> Option<ServedSite> {
+    let name = &record.settings.name;
+    let site = match DocsSite::from_settings(&record.settings) {
+        Ok(site) => site,
+        Err(problems) => {
+            tracing::warn!(site = %name, ?problems, "a stored docs site is not sound and is not served");
+            return None;
+        }
+    };
+    let secret = match &record.sealed_secret {
+        None => None,
+        Some(sealed) => {
+            let Ok(secret) = shared.root_key.open_docs_secret(tenant, name, sealed) else {
+                tracing::error!(site = %name, "the secret of a docs site does not open with the sealing key; give it anew");
+                return None;
+            };
+            Some(secret)
+        }
+    };
+    Some(ServedSite {
+        tenant,
+        site,
+        secret,
+    })
+}
