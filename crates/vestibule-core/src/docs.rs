@@ -3,5 +3,6 @@
 //! What a site is ([`site`]), who reads it ([`user`]), and what a reader may open ([`access`]).
 
 pub mod access;
+pub mod profile;
 pub mod site;
 pub mod user;

@@ -1,5 +1,6 @@
 //! The rules of OAuth 2.1 and OpenID Connect.
 
+pub mod alias;
 pub mod authorize;
 pub mod bearer;
 pub mod claims;

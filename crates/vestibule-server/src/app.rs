@@ -5,6 +5,7 @@
 use crate::broker::hosted;
 use crate::dialects::projects::{self, Endpoint};
 use crate::dialects::strict;
+use crate::docs;
 use crate::http::configuration::TenantView;
 use crate::http::context::{Ctx, Shared, to_timestamp};
 use crate::http::peer::{Peer, person_address};
@@ -47,6 +48,7 @@ enum Route {
     Hub,
     Token,
     UserInfo,
+    DocsUserInfo,
     Introspect,
     Revoke,
     EndSession,
@@ -108,6 +110,12 @@ const ROUTES: &[(&str, &[Method], Route, Reader)] = &[
         "/oauth/userinfo",
         &[Method::GET, Method::POST],
         Route::UserInfo,
+        Script,
+    ),
+    (
+        "/docs/user-info",
+        &[Method::GET],
+        Route::DocsUserInfo,
         Script,
     ),
     (
@@ -480,7 +488,11 @@ async fn serve(
         headers: parts.headers,
         body: Bytes::new(),
     };
-    let path = std::mem::take(&mut ctx.path);
+    let mut path = std::mem::take(&mut ctx.path);
+    // An alias begins as none of our paths does, so which of the two is looked up first does not matter.
+    if let Some(standard) = ctx.tenant.aliases.standard_place(&path) {
+        standard.clone_into(&mut path);
+    }
     if path.starts_with("/api/")
         && let Some(found) = find_project(&path, &ctx.method)
     {
@@ -614,7 +626,11 @@ fn below(path: &str) -> (&str, String, String) {
 /// What needs no body to be answered: methods, preflights, satellites.
 fn refused_early(ctx: &Ctx, found: &Found<'_>) -> Option<Reply> {
     if ctx.method == Method::OPTIONS && found.reader == Script {
-        return Some(preflight(found));
+        let mut reply = preflight(found);
+        if found.route == Route::DocsUserInfo {
+            docs::info::allow_preflight(ctx, &mut reply);
+        }
+        return Some(reply);
     }
     // Of what a GET may do, only reading is a HEAD's.
     let reads = matches!(
@@ -648,8 +664,8 @@ fn refused_early(ctx: &Ctx, found: &Found<'_>) -> Option<Reply> {
         }
         return Some(reply);
     }
-    if ctx.satellite && !matches!(found.route, Route::Asset) {
-        // Seed 002: a satellite shares sign-in and has no OAuth endpoint of its own.
+    if ctx.satellite && !matches!(found.route, Route::Asset | Route::DocsUserInfo) {
+        // Seed 002: a satellite shares sign-in and has no OAuth endpoint of its own. The Info API is a resource.
         let oauth = !matches!(
             found.route,
             Route::Home
@@ -759,6 +775,7 @@ async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
         Route::Hub => Box::pin(authorize::resume(ctx, found.rest)).await,
         Route::Token | Route::StrictToken => Box::pin(token::exchange(ctx)).await,
         Route::UserInfo => userinfo::show(ctx).await,
+        Route::DocsUserInfo => docs::info::show(ctx).await,
         Route::Introspect => introspection::introspect(ctx).await,
         Route::Revoke => Box::pin(revocation::revoke(ctx)).await,
         Route::EndSession => Box::pin(logout::end_session(ctx)).await,
@@ -833,4 +850,46 @@ fn nowhere(status: StatusCode, words: &ErrorWords, reference: &str) -> Reply {
         "a request for no host or tenant of ours"
     );
     reply::page(status, &ErrorPage::new(shell, words), &[]).unwrap_or_else(|_| reply::empty(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vestibule_core::oauth::alias::{EndpointAliasSettings, EndpointAliases, RESERVED_SEGMENTS};
+
+    #[test]
+    fn no_alias_can_begin_as_a_path_of_ours_does() {
+        let ours = ROUTES.iter().map(|(path, ..)| *path);
+        let elsewhere = PROJECT_BASES
+            .into_iter()
+            .chain(["/healthz", "/readyz", "/t/x"]);
+        for path in ours.chain(elsewhere).filter(|path| *path != "/") {
+            let first = path.split('/').nth(1).unwrap_or_default();
+            assert!(RESERVED_SEGMENTS.contains(&first), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_alias_leads_to_a_path_of_ours() {
+        let every = [
+            "authorization",
+            "token",
+            "userinfo",
+            "revocation",
+            "introspection",
+            "logout",
+            "docs_user_info",
+        ];
+        let written = every
+            .iter()
+            .map(|name| ((*name).to_owned(), format!("/x/{name}").into()))
+            .collect();
+        let settings: EndpointAliasSettings =
+            serde_json::from_value(serde_json::Value::Object(written)).unwrap_or_default();
+        let aliases = EndpointAliases::from_settings(&settings).unwrap_or_default();
+        for name in every {
+            let place = aliases.standard_place(&format!("/x/{name}"));
+            assert!(place.is_some_and(|place| find(place).is_some()), "{name}");
+        }
+    }
 }

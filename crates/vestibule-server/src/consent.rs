@@ -187,5 +187,7 @@ fn render(ctx: &Ctx, asked: &Asked) -> Result<Reply, Failure> {
             && request.return_path.redirect_uri.is_on_this_device(),
         offline: wanted.contains("offline_access"),
     };
-    reply::page(StatusCode::OK, &page, &dialogue.form_targets())
+    let mut reply = reply::page(StatusCode::OK, &page, &dialogue.form_targets())?;
+    reply::keep_opener(&mut reply, Some(&dialogue.client));
+    Ok(reply)
 }

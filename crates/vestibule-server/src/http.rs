@@ -3,6 +3,7 @@
 pub(crate) mod bearer;
 pub(crate) mod configuration;
 pub(crate) mod context;
+pub(crate) mod cors;
 
 pub(crate) mod csrf;
 pub(crate) mod docs_sites;

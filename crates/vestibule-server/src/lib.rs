@@ -11,6 +11,7 @@ mod config;
 mod consent;
 mod demo;
 mod dialects;
+mod docs;
 mod http;
 mod jobs;
 mod login;

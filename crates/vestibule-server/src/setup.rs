@@ -66,6 +66,8 @@ pub(crate) async fn submit(ctx: &Ctx, link: &str) -> Result<Reply, Failure> {
         name: operator.installation,
         policy: tenant.policy.clone(),
         groups: tenant.groups.clone(),
+        docs_profile: tenant.docs_profile.clone(),
+        endpoint_aliases: tenant.endpoint_aliases.clone(),
     };
     let user = UserRecord {
         user: operator.user,

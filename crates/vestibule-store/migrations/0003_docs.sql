@@ -1,4 +1,4 @@
--- Sites of documentation, and who reads them.
+-- Sites of documentation and who reads them; what other sites are told about people, and where endpoints answer besides their own places.
 
 CREATE TABLE docs_sites (
     tenant_id BYTEA NOT NULL,
@@ -22,3 +22,6 @@ CREATE TABLE reader_sessions (
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
+
+ALTER TABLE tenants ADD COLUMN docs_profile TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE tenants ADD COLUMN endpoint_aliases TEXT NOT NULL DEFAULT '{}';

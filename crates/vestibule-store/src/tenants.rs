@@ -2,18 +2,20 @@
 
 use crate::db::{DbError, Row};
 use crate::{Store, TenantUnit, corrupt, json, to_json, values};
+use vestibule_core::docs::profile::DocsProfileSettings;
 use vestibule_core::id::TenantId;
 use vestibule_core::identity::tenant::{Domain, DomainKind, TenantPolicy};
+use vestibule_core::oauth::alias::EndpointAliasSettings;
 use vestibule_core::oauth::scope::{ScopeConsent, ScopeRecord};
 use vestibule_core::time::Timestamp;
 
 crate::statements! {
-    FIND_BY_ID: hot = "SELECT id, slug, name, policy, groups FROM tenants WHERE id = $1";
-    FIND_BY_SLUG: hot = "SELECT id, slug, name, policy, groups FROM tenants WHERE slug = $1";
-    FIND_BY_HOST: hot = "SELECT t.id, t.slug, t.name, t.policy, t.groups, d.kind FROM domains d JOIN tenants t ON t.id = d.tenant_id WHERE d.host = $1";
-    LIST = "SELECT id, slug, name, policy, groups FROM tenants WHERE slug > $1 ORDER BY slug LIMIT $2";
-    INSERT: hot = "INSERT INTO tenants (id, slug, name, policy, groups, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING";
-    UPDATE: hot = "UPDATE tenants SET name = $2, policy = $3, groups = $4, updated_at = $5 WHERE id = $1";
+    FIND_BY_ID: hot = "SELECT id, slug, name, policy, groups, docs_profile, endpoint_aliases FROM tenants WHERE id = $1";
+    FIND_BY_SLUG: hot = "SELECT id, slug, name, policy, groups, docs_profile, endpoint_aliases FROM tenants WHERE slug = $1";
+    FIND_BY_HOST: hot = "SELECT t.id, t.slug, t.name, t.policy, t.groups, t.docs_profile, t.endpoint_aliases, d.kind FROM domains d JOIN tenants t ON t.id = d.tenant_id WHERE d.host = $1";
+    LIST = "SELECT id, slug, name, policy, groups, docs_profile, endpoint_aliases FROM tenants WHERE slug > $1 ORDER BY slug LIMIT $2";
+    INSERT: hot = "INSERT INTO tenants (id, slug, name, policy, groups, docs_profile, endpoint_aliases, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT DO NOTHING";
+    UPDATE: hot = "UPDATE tenants SET name = $2, policy = $3, groups = $4, docs_profile = $5, endpoint_aliases = $6, updated_at = $7 WHERE id = $1";
     REMOVE: hot = "DELETE FROM tenants WHERE id = $1";
     LIST_DOMAINS: hot = "SELECT host, kind FROM domains WHERE tenant_id = $1 ORDER BY host";
     UPSERT_DOMAIN: hot = "INSERT INTO domains (host, tenant_id, kind) VALUES ($2, $1, $3) ON CONFLICT (host) DO UPDATE SET kind = excluded.kind WHERE domains.tenant_id = $1";
@@ -44,6 +46,10 @@ pub struct TenantRecord {
     pub policy: TenantPolicy,
     /// The groups that people can be in.
     pub groups: Vec<String>,
+    /// What docs sites are told about people.
+    pub docs_profile: DocsProfileSettings,
+    /// Where its endpoints answer besides their own places.
+    pub endpoint_aliases: EndpointAliasSettings,
 }
 
 /// The most tenants of one page.
@@ -56,6 +62,8 @@ fn read(row: &Row) -> Result<TenantRecord, DbError> {
         name: row.text(2)?.to_owned(),
         policy: json(row, 3, &LIST, "policy")?,
         groups: json(row, 4, &LIST, "groups")?,
+        docs_profile: json(row, 5, &LIST, "docs_profile")?,
+        endpoint_aliases: json(row, 6, &LIST, "endpoint_aliases")?,
     })
 }
 
@@ -87,7 +95,7 @@ impl Store {
     ) -> Result<Option<(TenantRecord, DomainKind)>, DbError> {
         let row = self.db.query_one(&FIND_BY_HOST, &values![host]).await?;
         row.as_ref()
-            .map(|row| Ok((read(row)?, domain_kind(row.text(5)?)?)))
+            .map(|row| Ok((read(row)?, domain_kind(row.text(7)?)?)))
             .transpose()
     }
 
@@ -155,6 +163,10 @@ impl TenantUnit {
     #[must_use]
     pub fn insert_tenant(self, tenant: &TenantRecord, now: Timestamp) -> Self {
         let (policy, groups) = (to_json(&tenant.policy), to_json(&tenant.groups));
+        let (docs_profile, aliases) = (
+            to_json(&tenant.docs_profile),
+            to_json(&tenant.endpoint_aliases),
+        );
         self.expect(
             &INSERT,
             values![
@@ -163,15 +175,21 @@ impl TenantUnit {
                 &tenant.name,
                 policy,
                 groups,
+                docs_profile,
+                aliases,
                 now.seconds()
             ],
         )
     }
 
-    /// Changes the tenant's name, policy and groups.
+    /// Changes the tenant's name, policy, groups, docs profile and endpoint aliases.
     #[must_use]
     pub fn update_tenant(self, tenant: &TenantRecord, now: Timestamp) -> Self {
         let (policy, groups) = (to_json(&tenant.policy), to_json(&tenant.groups));
+        let (docs_profile, aliases) = (
+            to_json(&tenant.docs_profile),
+            to_json(&tenant.endpoint_aliases),
+        );
         self.expect(
             &UPDATE,
             values![
@@ -179,6 +197,8 @@ impl TenantUnit {
                 &tenant.name,
                 policy,
                 groups,
+                docs_profile,
+                aliases,
                 now.seconds()
             ],
         )

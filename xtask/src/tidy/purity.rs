@@ -5,12 +5,13 @@ use super::{Finding, Tree, line_of, rust, word_positions};
 const CORE: &str = "crates/vestibule-core/";
 
 /// What core may be built from. None of it does IO; aws-lc-rs is used for its pure functions.
-const DEPENDENCIES: [&str; 9] = [
+const DEPENDENCIES: [&str; 10] = [
     "aws-lc-rs",
     "base64",
     "schemars",
     "serde",
     "serde_json",
+    "strsim",
     "thiserror",
     "url",
     "uuid",

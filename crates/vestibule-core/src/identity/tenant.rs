@@ -1,7 +1,9 @@
 //! A tenant: an isolated realm with its own issuer, keys, people and clients.
 
+use crate::docs::profile::DocsProfileSettings;
 use crate::id::TenantId;
-use crate::oauth::scope::ScopeRecord;
+use crate::oauth::alias::EndpointAliasSettings;
+use crate::oauth::scope::{DOCS_SCOPE_DEFAULT, DOCS_SCOPE_SENTENCE, ScopeConsent, ScopeRecord};
 use crate::time::Lifetime;
 use crate::url::Issuer;
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,8 @@ pub struct TenantPolicy {
     pub plain_pkce: bool,
     /// Whether people may remove their own account through apps of the project API.
     pub client_user_deletion: bool,
+    /// The scope that opens the Info API of docs sites: `docs-user-info` (the default), or another name that is no standard scope.
+    pub docs_scope: String,
 }
 
 impl Default for TenantPolicy {
@@ -90,7 +94,22 @@ impl Default for TenantPolicy {
             allow_localhost: false,
             plain_pkce: false,
             client_user_deletion: false,
+            docs_scope: DOCS_SCOPE_DEFAULT.to_owned(),
         }
+    }
+}
+
+impl TenantPolicy {
+    /// A tenant's own scopes and the one of its docs sites, which it has whether or not it describes it itself.
+    pub fn with_docs_scope(&self, mut own: Vec<ScopeRecord>) -> Vec<ScopeRecord> {
+        if !own.iter().any(|scope| scope.name == self.docs_scope) {
+            own.push(ScopeRecord {
+                name: self.docs_scope.clone(),
+                description: DOCS_SCOPE_SENTENCE.to_owned(),
+                consent: ScopeConsent::Ask,
+            });
+        }
+        own
     }
 }
 
@@ -130,8 +149,12 @@ pub struct Tenant {
     pub policy: TenantPolicy,
     /// The groups that people can be in.
     pub groups: Vec<String>,
-    /// The scopes that it adds to the standard ones.
+    /// The scopes that it adds to the standard ones, that of docs sites among them.
     pub scopes: Vec<ScopeRecord>,
+    /// What docs sites are told about people, as written.
+    pub docs_profile: DocsProfileSettings,
+    /// Where its endpoints answer too, as written.
+    pub endpoint_aliases: EndpointAliasSettings,
 }
 
 /// Whether a text can be a slug: lower-case letters, digits and single hyphens between them.

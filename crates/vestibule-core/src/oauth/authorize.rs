@@ -6,7 +6,7 @@ use super::client::{Client, ClientKind, GrantType, PkcePolicy, Profile, StatePol
 use super::error::{ErrorCode, OAuthError, Refusal, ReturnPath, ShowReason};
 use super::params::Params;
 use super::pkce::CodeChallenge;
-use super::scope::{SCOPE_DEFAULT, ScopeSet};
+use super::scope::ScopeSet;
 use crate::url::{Issuer, RedirectUri};
 use serde::{Deserialize, Serialize};
 
@@ -359,9 +359,8 @@ fn parse_scope(params: &Params, client: &Client, dialect: Dialect) -> Result<Sco
         None if dialect == Dialect::Strict => {
             return Err(OAuthError::new(ErrorCode::InvalidScope, "scope is missing"));
         }
-        None => ScopeSet::parse(SCOPE_DEFAULT)
-            .unwrap_or_default()
-            .intersection(&client.scope),
+        // RFC 6749, 3.3: documented beside the endpoint.
+        None => client.default_scope.clone(),
     };
     match scope.first_outside(&client.scope) {
         Some(name) => Err(OAuthError::quoting(

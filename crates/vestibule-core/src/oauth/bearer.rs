@@ -133,7 +133,7 @@ pub fn invalid_token(detail: &'static str) -> OAuthError {
 
 /// Decides whether an endpoint of ours accepts the token: it must be meant for us (RFC 9068, 4) and allow what is asked
 /// (RFC 6750, 3.1).
-pub fn admit(token: &AccessToken, issuer: &Issuer, needed: &'static str) -> Result<(), OAuthError> {
+pub fn admit(token: &AccessToken, issuer: &Issuer, needed: &str) -> Result<(), OAuthError> {
     if !token.audience.contains(issuer.as_str()) {
         return Err(invalid_token("meant for another audience"));
     }

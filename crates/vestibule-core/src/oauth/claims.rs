@@ -157,8 +157,8 @@ fn parse_claim(request: Value) -> Option<ClaimRequest> {
     }
 }
 
-/// Every claim that we could say about a person; what is empty is left out (OpenID Connect Core, 5.3.2).
-fn all(user: &User) -> Map<String, Value> {
+/// Every claim that we could say about a person but `sub`; what is empty is left out (OpenID Connect Core, 5.3.2).
+pub(crate) fn known(user: &User) -> Map<String, Value> {
     let profile = &user.profile;
     let mut claims = Map::new();
     let mut text = |name: &str, value: Option<&str>| {
@@ -228,7 +228,7 @@ fn all(user: &User) -> Map<String, Value> {
 /// What user info says: `sub`, and what the scopes and the allowed part of the `claims` parameter release (OpenID Connect Core,
 /// 5.3.2 and 5.4).
 pub fn release(user: &User, scope: &ScopeSet, requested: &ClaimsRequest) -> Map<String, Value> {
-    let mut claims = all(user);
+    let mut claims = known(user);
     claims.retain(|name, _| {
         requested.userinfo.contains_key(name)
             || scope_of(name).is_some_and(|needed| scope.contains(needed))
@@ -239,7 +239,7 @@ pub fn release(user: &User, scope: &ScopeSet, requested: &ClaimsRequest) -> Map<
 
 /// What the ID token says about the person beyond who they are: only what was asked for by name and allowed.
 pub fn release_in_id_token(user: &User, requested: &ClaimsRequest) -> Map<String, Value> {
-    let mut claims = all(user);
+    let mut claims = known(user);
     claims.retain(|name, _| requested.id_token.contains_key(name));
     claims
 }

@@ -7,7 +7,7 @@ use crate::id::TenantId;
 use crate::jose::algorithm::Algorithm;
 use crate::oauth::error::{ErrorCode, OAuthError, ShowReason};
 use crate::oauth::project::PROJECT_CLIENT_PREFIX;
-use crate::oauth::scope::ScopeSet;
+use crate::oauth::scope::{SCOPE_DEFAULT, ScopeSet};
 use crate::secret::SecretDigest;
 use crate::time::Lifetime;
 use crate::url::{Origin, PrivateUseSchemes, RedirectUri, RegisteredUri, WebAddress};
@@ -239,6 +239,9 @@ pub struct ClientPolicy {
     pub private_use_schemes_without_dot: bool,
     /// `own` (the default) or `tenant`.
     pub introspection: IntrospectionPolicy,
+    /// Whether it signs people in in a window that its page opens, as API references do. Relaxed: our pages then stay linked with that
+    /// page, which can see when they close and send them elsewhere.
+    pub popups: bool,
 }
 
 impl Default for ClientPolicy {
@@ -257,6 +260,7 @@ impl Default for ClientPolicy {
             refresh_token_rotation: None,
             private_use_schemes_without_dot: false,
             introspection: IntrospectionPolicy::default(),
+            popups: false,
         }
     }
 }
@@ -308,6 +312,10 @@ pub struct ClientMetadata {
     /// The scopes that it may ask for; all that discovery lists when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// What a request that names no scope asks for, within `scope`; when absent `profile email` as far as it may ask for them, and the
+    /// tenant's scope of docs sites where `scope` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_scope: Option<String>,
     /// The resources (RFC 8707) that it may ask tokens for; none when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
@@ -370,6 +378,8 @@ pub struct Client {
     pub grant_types: Vec<GrantType>,
     /// The scopes that it may ask for.
     pub scope: ScopeSet,
+    /// What a request that names no scope asks for (RFC 6749, 3.3).
+    pub default_scope: ScopeSet,
     /// The resources that it may ask tokens for.
     pub resources: Vec<String>,
     /// The algorithm of its ID tokens.
@@ -435,6 +445,8 @@ impl Client {
         );
         let origins = parse_origins(&metadata.allowed_origins, &redirect_uris, &mut problems);
         let scope = parse_scope(metadata.scope.as_deref(), served, &mut problems);
+        let default_scope =
+            parse_default_scope(metadata.default_scope.as_deref(), &scope, &mut problems);
         check_consistency(metadata, &mut problems);
         check_policy(
             &metadata.policy,
@@ -472,6 +484,7 @@ impl Client {
                 auth_method: metadata.token_endpoint_auth_method,
                 grant_types: metadata.grant_types.clone(),
                 scope,
+                default_scope,
                 resources: metadata.resources.clone(),
                 id_token_alg: metadata.id_token_signed_response_alg,
                 userinfo_alg: metadata.userinfo_signed_response_alg,
@@ -485,6 +498,17 @@ impl Client {
             }),
             _ => Err(problems),
         }
+    }
+
+    /// A client of a tenant whose docs sites use this scope: one that registered the scope by name, and says nothing of what a request
+    /// without `scope` asks for, asks for it then (seed 000: a docs host's settings may hold no scope).
+    #[must_use]
+    pub fn with_docs_scope(mut self, metadata: &ClientMetadata, docs_scope: &str) -> Self {
+        let names_it = metadata.scope.is_some() && self.scope.contains(docs_scope);
+        if metadata.default_scope.is_none() && names_it {
+            self.default_scope.insert(docs_scope);
+        }
+        self
     }
 
     /// A tenant as the client of its own project API. It has no addresses of its own: trusted domains stand for them.
@@ -503,6 +527,7 @@ impl Client {
             tos_uri: None,
             auth_method: ClientAuthMethod::None,
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            default_scope: scope.clone(),
             scope,
             resources: Vec::new(),
             id_token_alg: Algorithm::ES256,
@@ -671,6 +696,35 @@ fn parse_scope(
                 field: "scope",
                 problem: error.to_string(),
             });
+            ScopeSet::default()
+        }
+    }
+}
+
+fn parse_default_scope(
+    text: Option<&str>,
+    scope: &ScopeSet,
+    problems: &mut Vec<ClientProblem>,
+) -> ScopeSet {
+    let mut problem = |problem: String| {
+        problems.push(ClientProblem {
+            field: "default_scope",
+            problem,
+        });
+    };
+    let parsed = ScopeSet::parse(text.unwrap_or(SCOPE_DEFAULT));
+    match (text, parsed) {
+        (None, parsed) => parsed.unwrap_or_default().intersection(scope),
+        (Some(_), Ok(parsed)) => {
+            if let Some(name) = parsed.first_outside(scope) {
+                problem(format!(
+                    "`{name}` is not in the client's `scope`; add it there first"
+                ));
+            }
+            parsed
+        }
+        (Some(_), Err(error)) => {
+            problem(error.to_string());
             ScopeSet::default()
         }
     }

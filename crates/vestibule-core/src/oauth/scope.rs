@@ -206,8 +206,13 @@ pub const STANDARD_SCOPES: &[StandardScope] = &[
     },
 ];
 
-/// What a request that names no scope asks for (seed 002).
+/// What a request that names no scope asks for (seed 002), where the client says nothing else.
 pub const SCOPE_DEFAULT: &str = "profile email";
+
+/// The scope that opens the Info API of docs sites, where a tenant gives it no other name (seed 000).
+pub const DOCS_SCOPE_DEFAULT: &str = "docs-user-info";
+/// What the consent page says of it, where a tenant says nothing else.
+pub const DOCS_SCOPE_SENTENCE: &str = "Adapt its documentation to you: your name, address, picture, groups and what is kept for such pages";
 
 /// Every scope that a tenant serves: the standard ones and its own.
 pub fn served(own: &[ScopeRecord]) -> ScopeSet {

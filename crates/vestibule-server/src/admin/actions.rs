@@ -669,6 +669,9 @@ fn shorten(error: &ActionError, place: &str, name: &str) -> ActionError {
     ActionError::new(error.code, message)
 }
 
+/// The tables of a docs profile's playground inputs.
+const PLAYGROUND_KINDS: [&str; 5] = ["server", "header", "query", "cookie", "path"];
+
 /// The keys that hold a table whose entries are put one by one.
 fn is_table(key: &str) -> bool {
     matches!(
@@ -678,7 +681,9 @@ fn is_table(key: &str) -> bool {
             | "authorization_params"
             | "extra_authorization_params"
             | "group_claims"
-    )
+            | "content"
+            | "playground"
+    ) || PLAYGROUND_KINDS.contains(&key)
 }
 
 /// Puts entries into an object: null takes one away, those of a table are put one by one.

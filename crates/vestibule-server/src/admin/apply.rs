@@ -414,10 +414,17 @@ async fn load(
         if let Some(record) = shared.store.any_tenant_by_slug(&entry.slug).await? {
             let store = shared.tenant(record.id);
             let (mut clients, mut users) = (BTreeMap::new(), Vec::new());
-            if scope == Scope::Everything {
+            // A scope that goes by another name must be none that a client has.
+            let renames = entry
+                .policy
+                .as_ref()
+                .is_some_and(|policy| policy.docs_scope != record.policy.docs_scope);
+            if scope == Scope::Everything || renames {
                 for client in all_clients(store).await? {
                     clients.insert(client.metadata.client_id.clone(), client);
                 }
+            }
+            if scope == Scope::Everything {
                 for record in all_users(store).await? {
                     users.push(UserState {
                         record,

@@ -8,6 +8,7 @@
 
 pub(super) mod broker;
 mod docs_sites;
+pub(super) mod docs_profile;
 mod shape;
 
 use super::secrets::Resolved;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
+use vestibule_core::docs::profile::DocsProfileSettings;
 use vestibule_core::id::{TenantId, UserId};
 use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::tenant::{
@@ -25,6 +27,7 @@ use vestibule_core::identity::tenant::{
 };
 use vestibule_core::identity::trusted_domain::TrustedDomain;
 use vestibule_core::identity::user::{Email, Profile, Username, identifier_key};
+use vestibule_core::oauth::alias::EndpointAliasSettings;
 use vestibule_core::oauth::client::{
     ClientAuthMethod, ClientMetadata, ConsentPolicy, IntrospectionPolicy, PkcePolicy, StatePolicy,
 };
@@ -96,6 +99,10 @@ pub(crate) struct TenantEntry {
     pub(crate) groups: Option<Vec<String>>,
     /// What it decides.
     pub(crate) policy: Option<TenantPolicy>,
+    /// What docs sites are told about people.
+    pub(crate) docs_profile: Option<Placed<DocsProfileSettings>>,
+    /// Where its endpoints answer besides their own places.
+    pub(crate) endpoint_aliases: Option<EndpointAliasSettings>,
     /// Its hosts.
     pub(crate) domains: Vec<Placed<Domain>>,
     /// Its scopes.
@@ -307,7 +314,8 @@ struct DocumentShape {
     tenant: Vec<Value>,
 }
 
-/// A tenant. `name`, `groups` and `policy` stay as they are when absent, and take their default in a new tenant.
+/// A tenant. `name`, `groups`, `policy`, `docs_profile` and `endpoint_aliases` stay as they are when absent, and take their default in
+/// a new tenant.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Tenant")]
@@ -327,6 +335,12 @@ struct TenantShape {
     /// What it decides. A key that is absent here takes its default.
     #[serde(default)]
     policy: Option<TenantPolicy>,
+    /// What documentation sites are told about a person. A key that is absent here takes its default.
+    #[serde(default)]
+    docs_profile: Option<DocsProfileSettings>,
+    /// Paths below the tenant's base where its endpoints answer besides their own places. One that is absent here goes.
+    #[serde(default)]
+    endpoint_aliases: Option<EndpointAliasSettings>,
     /// Hosts that the tenant answers on; the public URL's host needs no entry.
     #[serde(default)]
     #[schemars(with = "Vec<DomainShape>")]
@@ -553,6 +567,11 @@ impl Reader<'_> {
                 format!("a tenant has {GROUPS_COUNT_MAX} groups at most"),
             );
         }
+        let docs_profile = self.docs_profile(format!("{place}.docs_profile"), shape.docs_profile);
+        self.endpoint_aliases(
+            &format!("{place}.endpoint_aliases"),
+            shape.endpoint_aliases.as_ref(),
+        );
         let mut entry = TenantEntry {
             place: place.to_owned(),
             slug: shape.slug,
@@ -560,6 +579,8 @@ impl Reader<'_> {
             name: shape.name,
             groups: shape.groups,
             policy: shape.policy,
+            docs_profile,
+            endpoint_aliases: shape.endpoint_aliases,
             domains: Vec::new(),
             scopes: Vec::new(),
             clients: Vec::new(),
@@ -570,6 +591,7 @@ impl Reader<'_> {
             docs_sites: Vec::new(),
         };
         self.warn_of_relaxed_policy(place, entry.policy.as_ref());
+        self.check_docs_scope(place, entry.policy.as_ref());
         let at = |kind: &str, index: usize| format!("{place}.{kind}[{index}]");
         for (index, value) in shape.domain.into_iter().enumerate() {
             entry
@@ -781,6 +803,11 @@ impl Reader<'_> {
                 policy.introspection == IntrospectionPolicy::Tenant,
                 "introspection",
                 "the client sees every token of the tenant",
+            ),
+            (
+                policy.popups,
+                "popups",
+                "the sign-in pages stay linked with the page that opens them",
             ),
         ];
         for (is_relaxed, key, text) in relaxed {

@@ -5,6 +5,7 @@
 
 mod broker;
 mod docs_sites;
+mod docs_profile;
 
 use super::document::{
     ClientEntry, Document, GivenPassword, Placed, Problem, TenantEntry, UserEntry, without_empty,
@@ -14,10 +15,12 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
+use vestibule_core::docs::profile::DocsProfileSettings;
 use vestibule_core::id::{Chance, TenantId, UserId};
 use vestibule_core::identity::api_key::ApiKey;
 use vestibule_core::identity::tenant::{DEFAULT_SLUG, Domain, DomainKind, TenantPolicy};
 use vestibule_core::identity::user::{Profile, User, identifier_key};
+use vestibule_core::oauth::alias::EndpointAliasSettings;
 use vestibule_core::oauth::client::{Client, ClientAuthMethod, ClientMetadata};
 use vestibule_core::oauth::scope::{ScopeRecord, ScopeSet, served};
 use vestibule_core::relying_party::provider::ProviderSettings;
@@ -501,6 +504,8 @@ impl Planner<'_> {
             name: DEFAULT_NAME.to_owned(),
             policy: TenantPolicy::default(),
             groups: Vec::new(),
+            docs_profile: DocsProfileSettings::default(),
+            endpoint_aliases: EndpointAliasSettings::default(),
         };
         self.insert_tenant(&record);
     }
@@ -528,6 +533,7 @@ impl Planner<'_> {
             self.domain(document, (&entry.slug, id), state, domain);
         }
         self.check_primary(entry, state);
+        self.check_docs_profile(entry, state);
         let mut scopes: Vec<ScopeRecord> = entry
             .scopes
             .iter()
@@ -547,7 +553,7 @@ impl Planner<'_> {
             tenant: id,
             slug: &entry.slug,
             state,
-            served: served(&scopes),
+            served: served(&Self::policy_of(entry, state).with_docs_scope(scopes)),
             groups,
         };
         for client in &entry.clients {
@@ -582,6 +588,12 @@ impl Planner<'_> {
             name,
             policy: entry.policy.clone().unwrap_or_default(),
             groups: entry.groups.clone().unwrap_or_default(),
+            docs_profile: entry
+                .docs_profile
+                .as_ref()
+                .map(|profile| profile.value.clone())
+                .unwrap_or_default(),
+            endpoint_aliases: entry.endpoint_aliases.clone().unwrap_or_default(),
         };
         let result = (record.id, record.groups.clone());
         self.insert_tenant(&record);
@@ -610,6 +622,14 @@ impl Planner<'_> {
                 .groups
                 .clone()
                 .unwrap_or_else(|| record.groups.clone()),
+            docs_profile: entry.docs_profile.as_ref().map_or_else(
+                || record.docs_profile.clone(),
+                |profile| profile.value.clone(),
+            ),
+            endpoint_aliases: entry
+                .endpoint_aliases
+                .clone()
+                .unwrap_or_else(|| record.endpoint_aliases.clone()),
         };
         if &wanted != record {
             let mut fields = Vec::new();
@@ -623,6 +643,16 @@ impl Planner<'_> {
                 "policy.",
                 &to_map(&record.policy),
                 &to_map(&wanted.policy),
+            ));
+            fields.extend(changed_fields(
+                "docs_profile.",
+                &to_map(&record.docs_profile),
+                &to_map(&wanted.docs_profile),
+            ));
+            fields.extend(changed_fields(
+                "endpoint_aliases.",
+                &to_map(&record.endpoint_aliases),
+                &to_map(&wanted.endpoint_aliases),
             ));
             let now = self.now;
             self.write(record.id, |unit| unit.update_tenant(&wanted, now));

@@ -4,6 +4,7 @@ mod actions;
 mod broker;
 mod broker_actions;
 mod docs_sites;
+mod docs_profile;
 mod documents;
 mod plans;
 mod sockets;

@@ -2,11 +2,13 @@
 
 pub(super) mod broker;
 pub(super) mod docs;
+pub(super) mod docs_profile;
 
 use crate::config;
 use broker::{ApiKeyCommand, ProviderCommand, TrustedDomainCommand};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use docs::DocsCommand;
+use docs_profile::DocsProfileFlags;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -183,6 +185,8 @@ pub(super) struct TenantFlags {
     #[arg(long, value_name = "SPAN")]
     pub(super) session_idle: Option<String>,
     #[command(flatten)]
+    pub(super) docs: DocsProfileFlags,
+    #[command(flatten)]
     pub(super) keys: Keys,
 }
 
@@ -205,7 +209,7 @@ pub(super) enum TenantCommand {
         /// Its name in addresses: lower-case letters, digits and inner hyphens.
         slug: String,
         #[command(flatten)]
-        flags: TenantFlags,
+        flags: Box<TenantFlags>,
         #[command(flatten)]
         output: Output,
     },
@@ -214,7 +218,7 @@ pub(super) enum TenantCommand {
         /// The tenant.
         slug: String,
         #[command(flatten)]
-        flags: TenantFlags,
+        flags: Box<TenantFlags>,
         #[command(flatten)]
         output: Output,
     },

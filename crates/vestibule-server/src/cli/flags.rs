@@ -2,6 +2,7 @@
 
 mod broker;
 mod docs;
+mod docs_profile;
 
 use super::args::{
     ClientCommand, ClientFlags, Command, DomainCommand, KeyCommand, Keys, PasswordFlags,
@@ -64,14 +65,14 @@ fn tenant(command: TenantCommand) -> Result<(Action, Look), ActionError> {
         TenantCommand::Create { slug, flags, .. } => (
             Action::TenantCreate {
                 tenant: slug,
-                set: tenant_keys(flags)?,
+                set: tenant_keys(*flags)?,
             },
             Look::Report,
         ),
         TenantCommand::Update { slug, flags, .. } => (
             Action::TenantUpdate {
                 tenant: slug,
-                set: tenant_keys(flags)?,
+                set: tenant_keys(*flags)?,
             },
             Look::Report,
         ),
@@ -365,6 +366,7 @@ fn tenant_keys(flags: TenantFlags) -> Result<Map<String, Value>, ActionError> {
             put_at(&mut set, key, Value::String(value));
         }
     }
+    docs_profile::put_docs_profile(&mut set, flags.docs)?;
     Ok(set)
 }
 

@@ -60,6 +60,43 @@ fn flags_become_the_keys_of_the_installation_file() {
     );
     assert_eq!(
         as_json(&[
+            "tenant",
+            "update",
+            "default",
+            "--docs-scope",
+            "reader",
+            "--docs-content",
+            "plan=public_metadata.plan",
+            "--docs-content",
+            "first=",
+            "--docs-input",
+            "header.X-Api.Key=private_metadata.a=b",
+            "--docs-group",
+            "beta",
+            "--docs-expires-in",
+            "1h",
+            "--shared-session-origin",
+            "https://docs.acme.test",
+            "--endpoint-alias",
+            "token=/exchange",
+            "--endpoint-alias",
+            "logout="
+        ]),
+        json!({ "action": "tenant_update", "tenant": "default", "set": {
+            "policy": { "docs_scope": "reader" },
+            "docs_profile": { "content": { "plan": "public_metadata.plan", "first": null }, "playground": { "header": { "X-Api.Key": "private_metadata.a=b" } },
+                "groups": ["beta"], "expires_in": "1h", "shared_session_origins": ["https://docs.acme.test"] },
+            "endpoint_aliases": { "token": "/exchange", "logout": null }
+        } })
+    );
+    for flag in ["--docs-content", "--docs-input", "--endpoint-alias"] {
+        assert!(matches!(
+            action(&["tenant", "update", "default", flag, "nothing"]),
+            Err(ErrorCode::Usage)
+        ));
+    }
+    assert_eq!(
+        as_json(&[
             "user",
             "update",
             "ada",

@@ -10,6 +10,7 @@ use vestibule_core::jose::verify::verify;
 use vestibule_core::oauth::bearer::{self, AccessToken, Standing, invalid_token};
 use vestibule_core::oauth::error::{ErrorCode, OAuthError};
 use vestibule_core::oauth::params::Params;
+use vestibule_core::oauth::scope::ScopeSet;
 use vestibule_core::secret::{Handle, HandleKind, Secret};
 use vestibule_store::tokens::FamilyStanding;
 
@@ -157,8 +158,55 @@ fn gone() -> OAuthError {
     invalid_token("its family or its person is gone")
 }
 
-/// The refusal of a protected endpoint (RFC 6750, 3; seed 002's `errors[]` beside it).
-pub(crate) fn refuse(ctx: &Ctx, error: Option<&OAuthError>) -> Reply {
+/// A token that stands, is meant for us and speaks of a person, and the family that says of whom.
+pub(crate) struct Accepted {
+    /// The token.
+    pub(crate) token: Arc<AccessToken>,
+    /// Its family's facts.
+    pub(crate) family: FamilyStanding,
+}
+
+/// Takes the token of a request and holds it against everything: `allows` says whether its scopes are enough. The refusal is `None` when
+/// there is no token.
+pub(crate) async fn accept(
+    ctx: &Ctx,
+    form: &Params,
+    allows: impl FnOnce(&ScopeSet) -> Result<(), OAuthError>,
+) -> Result<Result<Accepted, Option<OAuthError>>, Failure> {
+    let token = match presented(ctx, form) {
+        Ok(Some(token)) => token,
+        Ok(None) => return Ok(Err(None)),
+        Err(error) => return Ok(Err(Some(error))),
+    };
+    let Some(token) = read(ctx, token.reveal()).await? else {
+        return Ok(Err(Some(invalid_token(
+            "not an access token of this issuer",
+        ))));
+    };
+    let stands = match check_in_full(ctx, token).await? {
+        Ok(stands) => stands,
+        Err(error) => return Ok(Err(Some(error))),
+    };
+    let issuer = &ctx.tenant.tenant.issuer;
+    if let Err(error) =
+        bearer::admit(&stands.token, issuer, "").and_then(|()| allows(&stands.token.scope))
+    {
+        return Ok(Err(Some(error)));
+    }
+    let Some(family) = stands.family else {
+        return Ok(Err(Some(OAuthError::new(
+            ErrorCode::InsufficientScope,
+            "this token speaks of a client, not of a person",
+        ))));
+    };
+    Ok(Ok(Accepted {
+        token: stands.token,
+        family,
+    }))
+}
+
+/// The refusal of a protected endpoint (RFC 6750, 3; seed 002's `errors[]` beside it). `scope` is what would have been enough.
+pub(crate) fn refuse(ctx: &Ctx, error: Option<&OAuthError>, scope: &str) -> Reply {
     let realm = ctx.tenant.tenant.issuer.as_str();
     let Some(error) = error else {
         // OAuth 2.1, 5.3: without a token a bare challenge.
@@ -181,9 +229,9 @@ pub(crate) fn refuse(ctx: &Ctx, error: Option<&OAuthError>) -> Reply {
         _ => (StatusCode::UNAUTHORIZED, "oauth_fetch_user_error"),
     };
     let scope = if error.code == ErrorCode::InsufficientScope {
-        ", scope=\"openid\""
+        format!(", scope=\"{scope}\"")
     } else {
-        ""
+        String::new()
     };
     let mut reply = reply::refusal(ctx, status, error, code);
     challenge(

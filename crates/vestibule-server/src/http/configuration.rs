@@ -16,11 +16,13 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use vestibule_core::docs::profile::DocsProfile;
 use vestibule_core::id::TenantId;
 use vestibule_core::identity::tenant::{DEFAULT_SLUG, DomainKind, Tenant};
 use vestibule_core::jose::algorithm::Algorithm;
 use vestibule_core::jose::key::SigningKey;
 use vestibule_core::jose::key_set::KeySet;
+use vestibule_core::oauth::alias::EndpointAliases;
 use vestibule_core::oauth::bearer::AccessToken;
 use vestibule_core::oauth::client::Client;
 use vestibule_core::oauth::discovery;
@@ -80,6 +82,10 @@ pub(crate) struct TenantView {
     pub(crate) served: ScopeSet,
     /// Its keys.
     pub(crate) keys: KeySet,
+    /// What docs sites are told about people.
+    pub(crate) docs_profile: DocsProfile,
+    /// Where its endpoints answer besides their own places.
+    pub(crate) aliases: EndpointAliases,
     /// Its key set document.
     pub(crate) jwks: Prebuilt,
     /// Its metadata document.
@@ -132,11 +138,37 @@ impl TenantView {
                     );
                 })
                 .ok()
-                .map(Arc::new)
+                .map(|client| {
+                    let docs_scope = &self.tenant.policy.docs_scope;
+                    Arc::new(client.with_docs_scope(&record.metadata, docs_scope))
+                })
         });
         self.clients.insert(id.to_owned(), client.clone());
         Ok(client)
     }
+}
+
+/// What is written of a tenant, understood. It was checked when it was written; what this program takes for wrong is not served.
+fn understood(tenant: &Tenant) -> (DocsProfile, EndpointAliases) {
+    let slug = &tenant.slug;
+    let profile = DocsProfile::from_settings(&tenant.docs_profile).unwrap_or_else(|problems| {
+        tracing::warn!(
+            slug,
+            ?problems,
+            "a stored docs profile is not sound; the default one serves"
+        );
+        DocsProfile::default()
+    });
+    let aliases =
+        EndpointAliases::from_settings(&tenant.endpoint_aliases).unwrap_or_else(|problems| {
+            tracing::warn!(
+                slug,
+                ?problems,
+                "stored endpoint aliases are not sound and are not served"
+            );
+            EndpointAliases::default()
+        });
+    (profile, aliases)
 }
 
 /// What is kept of the configuration.
@@ -289,6 +321,7 @@ impl Shared {
     async fn view(&self, record: TenantRecord) -> Result<TenantView, SigningError> {
         let store = self.tenant(record.id);
         let (domains, scopes) = (store.domains().await?, store.scopes().await?);
+        let scopes = record.policy.with_docs_scope(scopes);
         let keys = signing::open(self, record.id, &store.keys().await?)?;
         let primary = domains
             .iter()
@@ -320,7 +353,10 @@ impl Shared {
             policy: record.policy,
             groups: record.groups,
             scopes,
+            docs_profile: record.docs_profile,
+            endpoint_aliases: record.endpoint_aliases,
         };
+        let (docs_profile, aliases) = understood(&tenant);
         Ok(TenantView {
             served: served(&tenant.scopes),
             jwks: Prebuilt::new(keys.to_jwks_json(), JWKS_MAX_AGE_SECONDS),
@@ -330,6 +366,8 @@ impl Shared {
             ),
             tenant,
             keys,
+            docs_profile,
+            aliases,
             project: tokio::sync::OnceCell::new(),
             clients: Cache::new(CLIENTS_KEPT_MAX),
             verified: Cache::new(VERIFIED_KEPT_MAX),

@@ -99,6 +99,8 @@ impl Failure {
 /// Headers that an answer has room for at once: most have fewer, and then the map never grows.
 const HEADERS_USUAL: usize = 12;
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 fn common(headers: &mut HeaderMap) {
@@ -186,15 +188,20 @@ pub(crate) fn page(
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     // RFC 9700, 4.16; OAuth 2.1, 7.11.
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    );
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
     );
     Ok(reply)
+}
+
+/// Lets a page stay linked with the window that opened it, if the client whose dialogue it is signs people in so: the client's own page
+/// at the end of the dialogue speaks to that window.
+pub(crate) fn keep_opener(reply: &mut Reply, client: Option<&Client>) {
+    if client.is_some_and(|client| client.policy.popups) {
+        reply.headers_mut().remove(OPENER_POLICY);
+    }
 }
 
 /// What surrounds a page of this request.

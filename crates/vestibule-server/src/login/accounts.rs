@@ -123,5 +123,7 @@ fn render(ctx: &Ctx, dialogue: &Dialogue, sealed: &str, people: &[Here]) -> Resu
         accounts,
         another_href: &another,
     };
-    reply::page(StatusCode::OK, &page, &dialogue.form_targets())
+    let mut reply = reply::page(StatusCode::OK, &page, &dialogue.form_targets())?;
+    reply::keep_opener(&mut reply, Some(&dialogue.client));
+    Ok(reply)
 }

@@ -293,6 +293,7 @@ async fn render(
         .map(|(dialogue, _)| dialogue.form_targets())
         .unwrap_or_default();
     let mut reply = reply::page(status, &page, &targets)?;
+    reply::keep_opener(&mut reply, client);
     if let Some(cookie) = cookie {
         reply::set_cookie(&mut reply, &cookie);
     }

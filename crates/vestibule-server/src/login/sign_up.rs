@@ -239,6 +239,10 @@ async fn render(
         .map(|(dialogue, _)| dialogue.form_targets())
         .unwrap_or_default();
     let mut reply = reply::page(status, &page, &targets)?;
+    reply::keep_opener(
+        &mut reply,
+        dialogue.map(|(dialogue, _)| dialogue.client.as_ref()),
+    );
     if let Some(cookie) = cookie {
         reply::set_cookie(&mut reply, &cookie);
     }

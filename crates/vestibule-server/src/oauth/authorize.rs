@@ -212,7 +212,9 @@ fn deliver(
                 action,
                 fields,
             };
-            reply::page(StatusCode::OK, &page, &[target.form_action_source()])
+            let mut reply = reply::page(StatusCode::OK, &page, &[target.form_action_source()])?;
+            reply::keep_opener(&mut reply, client);
+            Ok(reply)
         }
     }
 }

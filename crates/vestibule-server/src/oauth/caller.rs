@@ -1,11 +1,11 @@
 //! The client behind a request to the token, introspection and revocation endpoints.
 
 use crate::http::context::Ctx;
+use crate::http::cors;
 use crate::http::peer::Network;
 use crate::http::reply::{self, Failure, Reply};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
-use vestibule_core::oauth::client::Client;
 use vestibule_core::oauth::client_auth::{AuthenticatedClient, Credentials, authenticate};
 use vestibule_core::oauth::error::{ErrorCode, OAuthError};
 use vestibule_core::oauth::params::Params;
@@ -89,7 +89,7 @@ pub(super) async fn authenticated(
             let mut reply = refuse(ctx, &error);
             // A browser app of the client that it claims to be should read why it failed.
             if let Some(client) = client {
-                allow_origin(ctx, &client, &mut reply);
+                cors::allow_own_origin(ctx, &client, &mut reply);
             }
             Ok(Err(reply))
         }
@@ -114,19 +114,4 @@ pub(super) fn refuse(ctx: &Ctx, error: &OAuthError) -> Reply {
         }
     }
     reply
-}
-
-/// Lets the scripts of this client's own origins read the answer, and nobody else's.
-pub(super) fn allow_origin(ctx: &Ctx, client: &Client, reply: &mut Reply) {
-    let Some(origin) = ctx.headers.get(header::ORIGIN) else {
-        return;
-    };
-    if origin
-        .to_str()
-        .is_ok_and(|origin| client.allows_origin(origin))
-    {
-        reply
-            .headers_mut()
-            .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    }
 }

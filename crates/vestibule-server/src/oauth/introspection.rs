@@ -104,6 +104,7 @@ async fn authorized(ctx: &Ctx, params: &Params) -> Result<Result<Asker, Reply>, 
             return Ok(Err(bearer::refuse(
                 ctx,
                 Some(&bearer_error("not an access token of this issuer")),
+                "",
             )));
         };
         return Ok(match bearer::check(ctx, token).await? {
@@ -112,8 +113,8 @@ async fn authorized(ctx: &Ctx, params: &Params) -> Result<Result<Asker, Reply>, 
                 .client(&ctx.shared, &stands.token.client_id)
                 .await?
                 .map(Asker::Holder)
-                .ok_or_else(|| bearer::refuse(ctx, Some(&bearer_error("its client is gone")))),
-            Err(error) => Err(bearer::refuse(ctx, Some(&error))),
+                .ok_or_else(|| bearer::refuse(ctx, Some(&bearer_error("its client is gone")), "")),
+            Err(error) => Err(bearer::refuse(ctx, Some(&error), "")),
         });
     }
     let caller = match caller::authenticated(ctx, params).await? {

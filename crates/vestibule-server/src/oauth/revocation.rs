@@ -2,6 +2,7 @@
 
 use super::caller;
 use crate::http::context::Ctx;
+use crate::http::cors;
 use crate::http::reply::{self, Failure, Reply};
 use crate::http::{bearer, id_token};
 use http::StatusCode;
@@ -28,7 +29,7 @@ pub(crate) async fn revoke(ctx: &Ctx) -> Result<Reply, Failure> {
         }
         Err(error) => caller::refuse(ctx, &error),
     };
-    caller::allow_origin(ctx, caller.client(), &mut reply);
+    cors::allow_own_origin(ctx, caller.client(), &mut reply);
     Ok(reply)
 }
 

@@ -2,6 +2,7 @@
 
 use super::caller;
 use crate::http::context::Ctx;
+use crate::http::cors;
 use crate::http::reply::{self, Failure, Reply};
 use http::StatusCode;
 use serde_json::Map;
@@ -54,7 +55,7 @@ pub(crate) async fn exchange(ctx: &Ctx) -> Result<Reply, Failure> {
         Ok(tokens) => reply::json(StatusCode::OK, &tokens),
         Err(error) => caller::refuse(ctx, &error),
     };
-    caller::allow_origin(ctx, caller.client(), &mut reply);
+    cors::allow_own_origin(ctx, caller.client(), &mut reply);
     Ok(reply)
 }
 

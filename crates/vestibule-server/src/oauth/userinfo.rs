@@ -2,12 +2,11 @@
 
 use crate::http::bearer;
 use crate::http::context::Ctx;
+use crate::http::cors;
 use crate::http::reply::{self, Failure, Reply};
-use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 use vestibule_core::jose::token_type::TokenType;
-use vestibule_core::oauth::bearer::admit;
 use vestibule_core::oauth::claims::{self, ClaimsRequest};
 use vestibule_core::oauth::error::{ErrorCode, OAuthError};
 use vestibule_core::oauth::params::Params;
@@ -17,14 +16,7 @@ use vestibule_core::oauth::scope::{STANDARD_SCOPES, ScopeSet};
 pub(crate) async fn show(ctx: &Ctx) -> Result<Reply, Failure> {
     let mut reply = answer(ctx).await?;
     // A bearer token is no ambient authority: any origin that holds one may read the answer.
-    reply.headers_mut().insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
-    reply.headers_mut().insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("WWW-Authenticate"),
-    );
+    cors::allow_any_origin(&mut reply);
     Ok(reply)
 }
 
@@ -33,62 +25,37 @@ async fn answer(ctx: &Ctx) -> Result<Reply, Failure> {
         // RFC 6750, 3.1: a repeated parameter makes the request malformed.
         (&Method::POST, Ok(form)) if form.repeated().is_some() => {
             let error = OAuthError::new(ErrorCode::InvalidRequest, "a parameter may stand once");
-            return Ok(bearer::refuse(ctx, Some(&error)));
+            return Ok(bearer::refuse(ctx, Some(&error), "openid"));
         }
         (&Method::POST, Ok(form)) => form,
         (&Method::POST, Err(error)) if !ctx.body.is_empty() => {
             let error = OAuthError::quoting(ErrorCode::InvalidRequest, &error.to_string());
-            return Ok(bearer::refuse(ctx, Some(&error)));
+            return Ok(bearer::refuse(ctx, Some(&error), "openid"));
         }
         _ => Params::default(),
     };
-    let token = match bearer::presented(ctx, &form) {
-        Ok(Some(token)) => token,
-        Ok(None) => return Ok(bearer::refuse(ctx, None)),
-        Err(error) => return Ok(bearer::refuse(ctx, Some(&error))),
-    };
-    let Some(token) = bearer::read(ctx, token.reveal()).await? else {
-        let error =
-            vestibule_core::oauth::bearer::invalid_token("not an access token of this issuer");
-        return Ok(bearer::refuse(ctx, Some(&error)));
-    };
-    let stands = match bearer::check_in_full(ctx, token).await? {
-        Ok(stands) => stands,
-        Err(error) => return Ok(bearer::refuse(ctx, Some(&error))),
-    };
-    let issuer = &ctx.tenant.tenant.issuer;
-    if let Err(error) =
-        admit(&stands.token, issuer, "").and_then(|()| about_a_person(&stands.token.scope))
-    {
-        return Ok(bearer::refuse(ctx, Some(&error)));
-    }
-    let Some(family) = &stands.family else {
-        let error = OAuthError::new(
-            ErrorCode::InsufficientScope,
-            "this token speaks of a client, not of a person",
-        );
-        return Ok(bearer::refuse(ctx, Some(&error)));
-    };
-    let requested = if stands.token.scope.contains("openid") {
+    let bearer::Accepted { token, family } =
+        match bearer::accept(ctx, &form, about_a_person).await? {
+            Ok(accepted) => accepted,
+            Err(error) => return Ok(bearer::refuse(ctx, error.as_ref(), "openid")),
+        };
+    let requested = if token.scope.contains("openid") {
         family.authorization()?.claims
     } else {
         ClaimsRequest::default()
     };
-    let claims = with_seed_members(
-        ctx,
-        claims::release(&family.user, &stands.token.scope, &requested),
-    );
-    let client = ctx
-        .tenant
-        .client(&ctx.shared, &stands.token.client_id)
-        .await?;
+    let claims = with_seed_members(ctx, claims::release(&family.user, &token.scope, &requested));
+    let client = ctx.tenant.client(&ctx.shared, &token.client_id).await?;
     match client.and_then(|client| client.userinfo_alg.map(|algorithm| (algorithm, client))) {
         None => Ok(reply::json(StatusCode::OK, &claims)),
         // OpenID Connect Core, 5.3.2: signed, with iss and aud.
         Some((algorithm, client)) => {
             let key = ctx.shared.signing_key(&ctx.tenant, algorithm).await?;
             let mut claims = claims;
-            claims.insert("iss".to_owned(), Value::from(issuer.as_str()));
+            claims.insert(
+                "iss".to_owned(),
+                Value::from(ctx.tenant.tenant.issuer.as_str()),
+            );
             claims.insert("aud".to_owned(), Value::from(client.id.as_str()));
             let token = key
                 .sign(TokenType::IdToken, &claims)

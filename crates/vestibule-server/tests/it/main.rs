@@ -10,6 +10,7 @@
 mod support;
 
 mod broker;
+mod docs;
 mod mock_provider;
 mod oauth;
 mod pages;

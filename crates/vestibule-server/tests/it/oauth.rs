@@ -1,7 +1,7 @@
 //! The endpoints of OAuth 2.1 and OpenID Connect.
 
 mod authorize;
-mod checks;
+pub(crate) mod checks;
 mod cors;
 mod discovery;
 mod introspection;

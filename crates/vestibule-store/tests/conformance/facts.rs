@@ -297,6 +297,13 @@ pub(crate) fn tenant(chance: &Counting, slug: &str) -> TenantRecord {
         name: format!("The {slug}"),
         policy: vestibule_core::identity::tenant::TenantPolicy::default(),
         groups: vec!["readers".to_owned(), "writers".to_owned()],
+        docs_profile: serde_json::from_value(serde_json::json!({
+            "content": { "plan": "public_metadata.plan" },
+            "expires_in": "1h",
+        }))
+        .expect("a docs profile"),
+        endpoint_aliases: serde_json::from_value(serde_json::json!({ "token": "/exchange" }))
+            .expect("aliases"),
     }
 }
 

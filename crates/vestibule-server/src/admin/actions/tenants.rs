@@ -12,7 +12,8 @@ use vestibule_store::TenantUnit;
 use vestibule_store::tenants::TenantRecord;
 
 fn to_json(record: &TenantRecord) -> Value {
-    json!({ "id": record.id, "slug": record.slug, "name": record.name, "groups": record.groups, "policy": record.policy })
+    json!({ "id": record.id, "slug": record.slug, "name": record.name, "groups": record.groups, "policy": record.policy,
+        "docs_profile": record.docs_profile, "endpoint_aliases": record.endpoint_aliases })
 }
 
 pub(super) async fn list(shared: &Shared) -> Result<Value, ActionError> {
@@ -59,10 +60,16 @@ pub(super) async fn update(
 ) -> Result<Value, ActionError> {
     let record = find_tenant(shared, slug).await?;
     let mut set = set;
-    if let Some(Value::Object(policy)) = set.remove("policy") {
-        let mut whole = to_map(&record.policy);
-        merge(&mut whole, policy);
-        set.insert("policy".to_owned(), Value::Object(whole));
+    for (key, present) in [
+        ("policy", to_map(&record.policy)),
+        ("docs_profile", to_map(&record.docs_profile)),
+        ("endpoint_aliases", to_map(&record.endpoint_aliases)),
+    ] {
+        if let Some(Value::Object(changes)) = set.remove(key) {
+            let mut whole = present;
+            merge(&mut whole, changes);
+            set.insert(key.to_owned(), Value::Object(whole));
+        }
     }
     apply_tenant(shared, slug, set).await
 }

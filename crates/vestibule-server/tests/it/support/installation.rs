@@ -20,6 +20,23 @@ groups = ["admin", "beta"]
 sign_up = "open"
 session_lifetime = "14d"
 session_idle = "3d"
+[tenant.docs_profile]
+expires_in = "2h"
+[tenant.docs_profile.content]
+firstName = "given_name"
+lastName = "family_name"
+email = "email"
+plan = "public_metadata.plan"
+[tenant.docs_profile.playground.header]
+X-Api-Key = "private_metadata.crm_id"
+[tenant.endpoint_aliases]
+authorization = "/authorization"
+token = "/exchange"
+userinfo = "/me"
+revocation = "/drop"
+introspection = "/look/in"
+logout = "/bye"
+docs_user_info = "/user-info"
 
 [[tenant.domain]]
 host = "login.acme.test"
@@ -44,7 +61,8 @@ client_uri = "https://web.acme.test/"
 redirect_uris = ["https://web.acme.test/cb"]
 post_logout_redirect_uris = ["https://web.acme.test/bye"]
 grant_types = ["authorization_code", "refresh_token", "client_credentials"]
-scope = "openid profile email address phone offline_access reports.read beep public_metadata private_metadata"
+scope = "openid profile email address phone offline_access reports.read beep public_metadata private_metadata docs-user-info"
+default_scope = "profile email"
 resources = ["https://api.acme.test/", "https://other.acme.test/"]
 
 [[tenant.client]]
@@ -112,6 +130,32 @@ scope = "profile email reports.read"
 profile = "strict"
 
 [[tenant.client]]
+client_id = "docs"
+client_name = "Acme Docs"
+redirect_uris = ["https://docs.acme.test/oauth-callback"]
+post_logout_redirect_uris = ["https://docs.acme.test/"]
+allowed_origins = ["https://preview.docs.acme.test"]
+token_endpoint_auth_method = "none"
+scope = "docs-user-info"
+
+[[tenant.client]]
+client_id = "docs-opaque"
+client_name = "Acme Reference"
+redirect_uris = ["https://reference.acme.test/cb"]
+token_endpoint_auth_method = "none"
+scope = "openid email docs-user-info"
+[tenant.client.policy]
+access_token_format = "opaque"
+popups = true
+
+[[tenant.client]]
+client_id = "docs-told"
+redirect_uris = ["https://told.acme.test/cb"]
+token_endpoint_auth_method = "none"
+scope = "openid profile docs-user-info"
+default_scope = "openid"
+
+[[tenant.client]]
 client_id = "machine"
 client_secret = "Xq2-odd+chars/are=fine%20here"
 grant_types = ["client_credentials"]
@@ -165,6 +209,13 @@ disabled = true
 [[tenant]]
 slug = "globex"
 name = "Globex"
+[tenant.policy]
+docs_scope = "reader.profile"
+[[tenant.client]]
+client_id = "docs"
+redirect_uris = ["https://docs.globex.test/cb"]
+token_endpoint_auth_method = "none"
+scope = "openid reader.profile"
 [[tenant.client]]
 client_id = "web"
 client_secret = "another-secret-of-globex-0123456789"

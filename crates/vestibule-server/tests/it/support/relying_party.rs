@@ -112,6 +112,33 @@ impl RelyingParty {
             "profile email",
         )
     }
+    pub(crate) fn docs() -> Self {
+        Self::new(
+            "docs",
+            "https://docs.acme.test/oauth-callback",
+            Auth::None,
+            "",
+        )
+    }
+    pub(crate) fn docs_opaque() -> Self {
+        Self::new(
+            "docs-opaque",
+            "https://reference.acme.test/cb",
+            Auth::None,
+            "openid docs-user-info",
+        )
+    }
+    pub(crate) fn globex_docs() -> Self {
+        Self {
+            base: format!("{BASE}/t/globex"),
+            ..Self::new(
+                "docs",
+                "https://docs.globex.test/cb",
+                Auth::None,
+                "openid reader.profile",
+            )
+        }
+    }
     pub(crate) fn globex() -> Self {
         Self {
             base: format!("{BASE}/t/globex"),

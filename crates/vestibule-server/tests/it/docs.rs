@@ -1,0 +1,4 @@
+//! The docs handshake (seed 000).
+
+mod aliases;
+mod info;
