@@ -5,9 +5,10 @@
 use crate::broker::hosted;
 use crate::dialects::projects::{self, Endpoint};
 use crate::dialects::strict;
-use crate::docs;
+use crate::docs::{host, info};
 use crate::http::configuration::TenantView;
 use crate::http::context::{Ctx, Shared, to_timestamp};
+use crate::http::docs_sites::ServedSite;
 use crate::http::peer::{Peer, person_address};
 use crate::http::reply::{self, Failure, Reply};
 use crate::http::signing::SigningError;
@@ -456,6 +457,13 @@ async fn serve(
 ) -> Reply {
     let place = match place(&shared, &parts.uri, &parts.headers).await {
         Ok(Ok(place)) => place,
+        Ok(Err(Nowhere::Site(site))) => {
+            let Ok(body) = body.await else {
+                return reply::empty(StatusCode::PAYLOAD_TOO_LARGE);
+            };
+            let body = body.to_bytes();
+            return Box::pin(host::answer(shared, site, parts, body, address, reference)).await;
+        }
         Ok(Err(Nowhere::Host)) => {
             return nowhere(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -543,6 +551,8 @@ enum Nowhere {
     Host,
     /// The host is ours and no tenant has that slug.
     Tenant,
+    /// A docs site answers on that host.
+    Site(Arc<ServedSite>),
 }
 
 /// Finds the tenant. The host must be one that we were told of: it is never taken for building links (T38).
@@ -582,7 +592,8 @@ async fn place(
     }
     let host = host.to_ascii_lowercase();
     let Some((slug, kind)) = shared.tenant_of_host(&host).await? else {
-        return Ok(Err(Nowhere::Host));
+        let site = shared.docs_site_of_host(&host).await?;
+        return Ok(Err(site.map_or(Nowhere::Host, Nowhere::Site)));
     };
     let Some(tenant) = shared.tenant_by_slug(&slug).await? else {
         return Ok(Err(Nowhere::Host));
@@ -628,7 +639,7 @@ fn refused_early(ctx: &Ctx, found: &Found<'_>) -> Option<Reply> {
     if ctx.method == Method::OPTIONS && found.reader == Script {
         let mut reply = preflight(found);
         if found.route == Route::DocsUserInfo {
-            docs::info::allow_preflight(ctx, &mut reply);
+            info::allow_preflight(ctx, &mut reply);
         }
         return Some(reply);
     }
@@ -775,7 +786,7 @@ async fn dispatch(ctx: Ctx, found: &Found<'_>) -> Reply {
         Route::Hub => Box::pin(authorize::resume(ctx, found.rest)).await,
         Route::Token | Route::StrictToken => Box::pin(token::exchange(ctx)).await,
         Route::UserInfo => userinfo::show(ctx).await,
-        Route::DocsUserInfo => docs::info::show(ctx).await,
+        Route::DocsUserInfo => info::show(ctx).await,
         Route::Introspect => introspection::introspect(ctx).await,
         Route::Revoke => Box::pin(revocation::revoke(ctx)).await,
         Route::EndSession => Box::pin(logout::end_session(ctx)).await,
@@ -841,6 +852,7 @@ fn nowhere(status: StatusCode, words: &ErrorWords, reference: &str) -> Reply {
         lang: "en",
         tenant_name: "Vestibule",
         base_path: "",
+        assets_below: None,
         client: None,
         reference,
     };

@@ -11,7 +11,7 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
-use crate::admin::actions::{Action, ActionError};
+use crate::admin::actions::{Action, ActionError, ErrorCode};
 use crate::admin::{document, secrets};
 use crate::config::{self, Settings};
 use crate::logs;
@@ -91,17 +91,27 @@ async fn administer(matches: &clap::ArgMatches, command: Command) -> ExitCode {
         let (action, look) = flags::action(command)?;
         let value = reach::perform(&settings, action).await?;
         Ok(if as_json {
-            print::json(&value)
+            (print::json(&value), found_wrong(&value))
         } else {
-            print::human(&value, look)
+            (print::human(&value, look), found_wrong(&value))
         })
     };
     match result.await {
+        Ok((text, true)) => {
+            out(&text);
+            ExitCode::from(ErrorCode::Invalid.exit_status())
+        }
+        Ok((text, false)) => finish(Ok(text)),
         Err(error) if as_json => {
             fail_with(&print::json(&serde_json::json!({ "error": error })), &error)
         }
-        result => finish(result),
+        Err(error) => finish(Err(error)),
     }
+}
+
+/// Whether an action that was performed answers that something is wrong, as a check does.
+fn found_wrong(value: &serde_json::Value) -> bool {
+    value.get("works") == Some(&serde_json::Value::Bool(false))
 }
 
 /// The settings of a command.

@@ -3,9 +3,10 @@
 pub(crate) mod bearer;
 pub(crate) mod configuration;
 pub(crate) mod context;
+pub(crate) mod cookies;
 pub(crate) mod cors;
-
 pub(crate) mod csrf;
+pub(crate) mod docs_check;
 pub(crate) mod docs_sites;
 pub(crate) mod flights;
 pub(crate) mod id_token;

@@ -7,3 +7,4 @@
 pub(crate) mod http;
 pub(crate) mod password_hash;
 pub(crate) mod strength;
+pub(crate) mod upstream;

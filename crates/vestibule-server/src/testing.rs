@@ -3,6 +3,8 @@
 use crate::app;
 use crate::config;
 use crate::http::context::{Clock, Shared, SystemChance, to_timestamp};
+use crate::http::listener::{self, Limits};
+use crate::http::peer::TrustedProxies;
 use crate::jobs::Stop;
 use crate::mock_provider::behaviour::{Endpoint, Fault};
 use crate::mock_provider::{MockProvider, MockSettings, installation_provider, people};
@@ -20,7 +22,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::jose::algorithm::Algorithm;
+use vestibule_core::secret::Secret;
 
 /// A clock that stands until it is turned.
 struct TestClock(AtomicU64);
@@ -149,11 +153,86 @@ impl TestServer {
             .map_err(|error| error.to_string())
     }
 
+    /// Writes a docs site of a tenant: its settings, and its client's secret at its OAuth server.
+    pub async fn put_docs_site(
+        &self,
+        tenant: &str,
+        settings: serde_json::Value,
+        secret: Option<&str>,
+    ) -> Result<(), String> {
+        let settings: DocsSiteSettings =
+            serde_json::from_value(settings).map_err(|error| error.to_string())?;
+        let site =
+            DocsSite::from_settings(&settings).map_err(|problems| format!("{problems:?}"))?;
+        let found = self.shared.tenant_by_slug(tenant).await;
+        let view = found
+            .map_err(|error| error.to_string())?
+            .ok_or("no such tenant")?;
+        let id = view.tenant.id;
+        let sealed = secret
+            .map(|secret| {
+                let secret = Secret::new(secret.to_owned());
+                self.shared
+                    .root_key
+                    .seal_docs_secret(id, &site.name, &secret)
+            })
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let now = self.shared.now();
+        let store = self.shared.tenant(id);
+        let unit = store
+            .unit()
+            .upsert_docs_site(&site, &settings, sealed.as_deref(), now)
+            .configuration_changed(now);
+        let committed = store.commit(unit).await;
+        self.shared.configuration.forget(id);
+        if committed.map_err(|error| error.to_string())?.won() {
+            Ok(())
+        } else {
+            Err("the tenant is gone".to_owned())
+        }
+    }
+
+    /// Answers on a socket too, for whoever has to be reached over the wire; until what is returned is dropped.
+    pub fn listen(&self, listener: TcpListener) -> Listening {
+        let shared = Arc::clone(&self.shared);
+        let service = tower::service_fn(move |request| {
+            let shared = Arc::clone(&shared);
+            async move { Ok::<_, std::convert::Infallible>(app::answer(shared, request).await) }
+        });
+        let second = Duration::from_secs(1);
+        let limits = Limits {
+            connections_max: 64,
+            connections_per_peer_max: 64,
+            proxies: TrustedProxies::default(),
+            header_timeout: 10 * second,
+            request_timeout: 30 * second,
+            write_timeout: 20 * second,
+            shutdown_grace: second,
+        };
+        let (stop, mut stopped) = Stop::new();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let shutdown = async move { stopped.wait().await };
+            listener::serve(listener, None, limits, service, shutdown).await;
+        });
+        Listening {
+            _stop: stop,
+            _task: task,
+        }
+    }
+
     /// Closes the records, so that another server can open them.
     pub async fn close(self) {
         self.shared.renewals.landed().await;
         self.shared.store.db().close().await;
     }
+}
+
+/// A server that answers on a socket. It stops when it is dropped.
+pub struct Listening {
+    _stop: tokio::sync::watch::Sender<bool>,
+    _task: JoinSet<()>,
 }
 
 /// How a mock provider of a test is.

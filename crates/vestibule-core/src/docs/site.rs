@@ -7,9 +7,9 @@ use crate::oauth::scope::ScopeSet;
 use crate::relying_party::provider::UpstreamAuth;
 use crate::time::Lifetime;
 use crate::url::{EndpointUrl, WebAddress, parse_normal};
+use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// What hangs below the base path of every site and is ours.
 pub const HANDSHAKE_PATH: &str = "/_handshake";
@@ -291,7 +291,7 @@ impl DocsSite {
                         problems.add(
                             "listen",
                             "write an address and a port, such as 127.0.0.1:8081",
-                        )
+                        );
                     })
                     .ok()
             }),

@@ -243,6 +243,17 @@ impl UnverifiedToken {
     }
 }
 
+/// The claims of a token that its issuer handed us itself, over a channel that says who it is: there TLS stands in for the
+/// signature (OpenID Connect Core, 3.1.3.7, 6). For a token that came any other way, [`verify`] it.
+pub fn claims_from_issuer(token: &str) -> Result<Map<String, Value>, VerifyError> {
+    let parts = Parts::split(token)?;
+    let header = Header::read(parts.header)?;
+    if header.alg.is_none() {
+        return Err(VerifyError::Malformed(Part::Header));
+    }
+    read_claims(parts.payload)
+}
+
 /// The segments of a compact JWS (RFC 7515, 7.1).
 struct Parts<'a> {
     header: &'a str,

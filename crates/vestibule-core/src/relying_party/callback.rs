@@ -53,12 +53,20 @@ pub fn state(params: &Params) -> Option<Handle> {
 impl Callback {
     /// Reads the answer of the provider that was asked.
     pub fn parse(params: &Params, metadata: &ProviderMetadata) -> Result<Self, UpstreamFault> {
+        Self::parse_from(params, |iss| check_issuer(iss, metadata))
+    }
+
+    /// Reads an answer, if `check_issuer` accepts whose it says that it is.
+    pub(crate) fn parse_from(
+        params: &Params,
+        check_issuer: impl FnOnce(Option<&str>) -> Result<(), UpstreamFault>,
+    ) -> Result<Self, UpstreamFault> {
         for name in ["state", "code", "error", "iss"] {
             if params.is_repeated(name) {
                 return Err(UpstreamFault::Callback("a parameter stands twice"));
             }
         }
-        check_issuer(params.get("iss"), metadata)?;
+        check_issuer(params.get("iss"))?;
         match (params.get("code"), params.get("error")) {
             (Some(code), None) if code.len() <= CODE_BYTES_MAX => Ok(Self {
                 code: Secret::new(code.to_owned()),

@@ -154,7 +154,7 @@ pub fn verify(
 }
 
 /// OpenID Connect Core, 3.1.3.7, 3 to 5. With several audiences the token must have been given to us.
-fn check_audience(
+pub(crate) fn check_audience(
     audience: &Audience,
     party: Option<&str>,
     ours: &[&str],
@@ -209,7 +209,7 @@ fn check_sign_in(
 }
 
 /// A point in time as JSON has it (RFC 7519, 2: a number, with a fraction even).
-fn seconds(value: &Value) -> Option<i64> {
+pub(crate) fn seconds(value: &Value) -> Option<i64> {
     let number = value.as_number()?;
     number.as_i64().or_else(|| {
         let text = number.to_string();

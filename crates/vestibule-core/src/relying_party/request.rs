@@ -110,20 +110,15 @@ pub fn authorization_url(
         .then(|| CodeChallenge::of_verifier(ask.verifier.reveal()))
         .flatten()
         .map(|challenge| challenge.to_text());
-    let mut fields = vec![
-        ("response_type", "code"),
-        ("client_id", provider.client_id.as_str()),
-        ("redirect_uri", ask.redirect_uri),
-        ("scope", scope.as_str()),
-        ("state", ask.state.reveal()),
-    ];
-    if provider.is_openid() {
-        fields.push(("nonce", ask.nonce.reveal()));
+    let mut fields = CodeRequest {
+        client_id: &provider.client_id,
+        redirect_uri: ask.redirect_uri,
+        scope: Some(&scope),
+        state: ask.state,
+        nonce: provider.is_openid().then_some(ask.nonce),
+        challenge: challenge.as_deref(),
     }
-    if let Some(challenge) = &challenge {
-        fields.push(("code_challenge", challenge));
-        fields.push(("code_challenge_method", "S256"));
-    }
+    .fields();
     if provider.form_post {
         fields.push(("response_mode", "form_post"));
     }
@@ -133,12 +128,53 @@ pub fn authorization_url(
     let max_age = max_age.map(|age| age.to_string());
     fields.extend(prompt.as_deref().map(|prompt| ("prompt", prompt)));
     fields.extend(max_age.as_deref().map(|age| ("max_age", age)));
-    for (name, value) in &provider.authorization_params {
+    let settings = &provider.authorization_params;
+    add_settings(
+        &mut fields,
+        settings.iter().map(|(name, value)| (name, value)),
+    );
+    metadata.authorization_endpoint.with_query(fields)
+}
+
+/// What stands in every request for a code (RFC 6749, 4.1.1; RFC 7636, 4.3), whoever is asked.
+pub(crate) struct CodeRequest<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) state: &'a Secret,
+    pub(crate) nonce: Option<&'a Secret>,
+    pub(crate) challenge: Option<&'a str>,
+}
+
+impl<'a> CodeRequest<'a> {
+    /// The parameters, in the order of the specification.
+    pub(crate) fn fields(&self) -> Vec<(&'a str, &'a str)> {
+        let mut fields = vec![
+            ("response_type", "code"),
+            ("client_id", self.client_id),
+            ("redirect_uri", self.redirect_uri),
+        ];
+        fields.extend(self.scope.map(|scope| ("scope", scope)));
+        fields.push(("state", self.state.reveal()));
+        fields.extend(self.nonce.map(|nonce| ("nonce", nonce.reveal())));
+        if let Some(challenge) = self.challenge {
+            fields.push(("code_challenge", challenge));
+            fields.push(("code_challenge_method", "S256"));
+        }
+        fields
+    }
+}
+
+/// Adds what the operator wrote; it takes the place of nothing.
+pub(crate) fn add_settings<'a>(
+    fields: &mut Vec<(&'a str, &'a str)>,
+    settings: impl IntoIterator<Item = (&'a String, &'a String)>,
+) {
+    for (name, value) in settings {
         if !fields.iter().any(|(known, _)| known == name) {
             fields.push((name, value));
         }
     }
-    metadata.authorization_endpoint.with_query(fields)
 }
 
 #[cfg(test)]

@@ -75,40 +75,48 @@ fn form(
     fields: &[(&str, &str)],
     now: Timestamp,
 ) -> Result<UpstreamForm, UpstreamFault> {
+    let statement = match (provider.auth, secret) {
+        (UpstreamAuth::SignedSecret, Some(secret)) => Some(
+            signed_secret(provider, secret, now).ok_or(UpstreamFault::TokenResponse(
+                "the secret is not an ES256 private key in PEM",
+            ))?,
+        ),
+        _ => None,
+    };
+    let secret = statement.as_ref().or(secret);
+    authenticated_form(provider.auth, &provider.client_id, secret, fields)
+}
+
+/// A request to a token endpoint, with what proves that it is ours. Where the secret is signed, it is the statement.
+pub(crate) fn authenticated_form(
+    auth: UpstreamAuth,
+    client_id: &str,
+    secret: Option<&Secret>,
+    fields: &[(&str, &str)],
+) -> Result<UpstreamForm, UpstreamFault> {
     let missing = UpstreamFault::TokenResponse("no client secret is set for this provider");
     let mut query = ::url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(fields);
     let mut authorization = None;
-    match provider.auth {
+    match auth {
         UpstreamAuth::ClientSecretBasic => {
             let secret = secret.ok_or(missing)?;
             // RFC 6749, 2.3.1: each half is form-encoded before base64.
             let encode = |text: &str| {
                 ::url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
             };
-            let pair = Zeroizing::new(format!(
-                "{}:{}",
-                encode(&provider.client_id),
-                encode(secret.reveal())
-            ));
+            let pair = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret.reveal())));
             authorization = Some(Secret::new(format!(
                 "Basic {}",
                 STANDARD.encode(pair.as_bytes())
             )));
         }
-        UpstreamAuth::ClientSecretPost => {
-            query.append_pair("client_id", &provider.client_id);
+        UpstreamAuth::ClientSecretPost | UpstreamAuth::SignedSecret => {
+            query.append_pair("client_id", client_id);
             query.append_pair("client_secret", secret.ok_or(missing)?.reveal());
         }
-        UpstreamAuth::SignedSecret => {
-            let statement = signed_secret(provider, secret.ok_or(missing)?, now).ok_or(
-                UpstreamFault::TokenResponse("the secret is not an ES256 private key in PEM"),
-            )?;
-            query.append_pair("client_id", &provider.client_id);
-            query.append_pair("client_secret", statement.reveal());
-        }
         UpstreamAuth::None => {
-            query.append_pair("client_id", &provider.client_id);
+            query.append_pair("client_id", client_id);
         }
     }
     Ok(UpstreamForm {

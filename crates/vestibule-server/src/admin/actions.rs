@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod clients;
+mod docs_check;
 mod docs_sites;
 mod domains;
 mod installation;
@@ -356,6 +357,13 @@ pub(crate) enum Action {
         /// Its name.
         name: String,
     },
+    /// Asks every address of a docs site's handshake.
+    DocsCheck {
+        /// The tenant.
+        tenant: String,
+        /// The site's name.
+        site: String,
+    },
     /// The signing keys of a tenant.
     KeyList {
         /// The tenant.
@@ -605,6 +613,7 @@ pub(crate) async fn perform(shared: &Arc<Shared>, action: Action) -> Result<Valu
             docs_sites::update(shared, &tenant, &name, set).await
         }
         Action::DocsSiteRemove { tenant, name } => docs_sites::remove(shared, &tenant, &name).await,
+        Action::DocsCheck { tenant, site } => docs_check::check(shared, &tenant, &site).await,
         Action::KeyList { tenant } => installation::list_keys(shared, &tenant).await,
         Action::KeyRotate { tenant, algorithm } => {
             installation::rotate_key(shared, &tenant, &algorithm).await

@@ -7,8 +7,8 @@
 //! What depends on the records (is this scope known, is this host taken) is not decided here but in [`super::plan`].
 
 pub(super) mod broker;
-mod docs_sites;
 pub(super) mod docs_profile;
+mod docs_sites;
 mod shape;
 
 use super::secrets::Resolved;
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::docs::profile::DocsProfileSettings;
+use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::id::{TenantId, UserId};
 use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::tenant::{

@@ -4,8 +4,8 @@
 //! that writes them, and what is left to do first (passwords to hash, keys to make). It names no secret.
 
 mod broker;
-mod docs_sites;
 mod docs_profile;
+mod docs_sites;
 
 use super::document::{
     ClientEntry, Document, GivenPassword, Placed, Problem, TenantEntry, UserEntry, without_empty,
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::docs::profile::DocsProfileSettings;
+use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::id::{Chance, TenantId, UserId};
 use vestibule_core::identity::api_key::ApiKey;
 use vestibule_core::identity::tenant::{DEFAULT_SLUG, Domain, DomainKind, TenantPolicy};

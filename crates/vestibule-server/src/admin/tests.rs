@@ -3,8 +3,8 @@
 mod actions;
 mod broker;
 mod broker_actions;
-mod docs_sites;
 mod docs_profile;
+mod docs_sites;
 mod documents;
 mod plans;
 mod sockets;

@@ -4,11 +4,10 @@ use super::departure::Pending;
 use crate::http::context::Ctx;
 use crate::http::projects::{Discovered, Upstream};
 use crate::outbound::http::{OutboundError, OutboundResponse};
+use crate::outbound::upstream;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
 use vestibule_core::relying_party::fault::UpstreamFault;
 use vestibule_core::relying_party::id_token::{self, ExpectedIdToken, UpstreamClaims};
 use vestibule_core::relying_party::identity::{UpstreamIdentity, parse_userinfo, wants_userinfo};
@@ -28,10 +27,6 @@ const KEYS_AGAIN_AFTER: Lifetime = Lifetime::minutes(1);
 /// How soon a provider whose endpoints or keys cannot be read is asked again: longer than one call may take, so that those who
 /// waited for it fail with it and do not each wait anew.
 const AGAIN_AFTER: Lifetime = Lifetime::from_seconds(15);
-/// How often user info is asked when the provider fails.
-const USERINFO_TRIES_MAX: u32 = 3;
-/// How long to wait before asking user info again.
-const USERINFO_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// What an app hears of a failed call is the same whatever failed; our log hears it all.
 fn failed(
@@ -142,16 +137,8 @@ async fn fetch(
     url: &str,
     bearer: Option<&Secret>,
 ) -> Result<OutboundResponse, OutboundError> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(token) = bearer
-        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
-    {
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
-    }
     let outbound = &ctx.shared.outbound;
-    outbound.get(url, headers, outbound.usual()).await
+    upstream::fetch(outbound, url, bearer, outbound.usual()).await
 }
 
 async fn ask_tokens(
@@ -160,22 +147,8 @@ async fn ask_tokens(
     metadata: &ProviderMetadata,
     form: &UpstreamForm,
 ) -> Result<UpstreamTokenResponse, UpstreamFault> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(authorization) = &form.authorization
-        && let Ok(mut value) = HeaderValue::from_str(authorization.reveal())
-    {
-        value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
-    }
-    let outbound = &ctx.shared.outbound;
-    let answer = outbound
-        .post_encoded(
-            metadata.token_endpoint.as_str(),
-            &form.body,
-            headers,
-            outbound.usual(),
-        )
+    let (outbound, url) = (&ctx.shared.outbound, metadata.token_endpoint.as_str());
+    let answer = upstream::ask_tokens(outbound, url, form, outbound.usual())
         .await
         .map_err(|error| failed(ctx, upstream, "its token endpoint does not answer", &error))?;
     UpstreamTokenResponse::parse(answer.status.as_u16(), &answer.body)
@@ -297,20 +270,12 @@ async fn ask_person(
     access_token: &Secret,
 ) -> Result<OutboundResponse, UpstreamFault> {
     let what = "its user info does not answer";
-    let mut tries = 1;
-    loop {
-        match fetch(ctx, url, Some(access_token)).await {
-            Ok(answer) if answer.status.is_success() => return Ok(answer),
-            Ok(answer) if !answer.status.is_server_error() => {
-                return Err(UpstreamFault::UserInfo("a status other than 200"));
-            }
-            Ok(_) | Err(OutboundError::Unreachable(_)) if tries < USERINFO_TRIES_MAX => {
-                tries += 1;
-                tokio::time::sleep(USERINFO_AGAIN_AFTER).await;
-            }
-            Ok(_) => return Err(UpstreamFault::Unavailable(what)),
-            Err(error) => return Err(failed(ctx, upstream, what, &error)),
-        }
+    let outbound = &ctx.shared.outbound;
+    match upstream::ask_person(outbound, url, access_token, outbound.usual()).await {
+        Ok(answer) if answer.status.is_success() => Ok(answer),
+        Ok(answer) if answer.status.is_server_error() => Err(UpstreamFault::Unavailable(what)),
+        Ok(_) => Err(UpstreamFault::UserInfo("a status other than 200")),
+        Err(error) => Err(failed(ctx, upstream, what, &error)),
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) enum Look {
     Table(&'static [&'static str]),
     /// A line a field.
     Fields,
+    /// The steps of a check, and what to do next.
+    Steps,
 }
 
 /// As JSON.
@@ -26,6 +28,7 @@ pub(super) fn human(value: &Value, look: Look) -> String {
         Look::Report => apply::report(value),
         Look::Table(columns) => table(value, columns),
         Look::Fields => fields(value, ""),
+        Look::Steps => steps(value),
     }
 }
 
@@ -105,6 +108,31 @@ fn fields(value: &Value, indent: &str) -> String {
         }
     }
     text
+}
+
+fn steps(value: &Value) -> String {
+    let text = |value: &Value, key: &str| cell(value.get(key));
+    let mut lines = String::new();
+    let steps = value.get("steps").and_then(Value::as_array);
+    for step in steps.map(Vec::as_slice).unwrap_or_default() {
+        let (verdict, name, said) = (
+            text(step, "verdict"),
+            text(step, "step"),
+            text(step, "said"),
+        );
+        let _ = writeln!(lines, "{verdict:<5} {name:<18} {said}");
+        if step.get("detail").is_some() {
+            let _ = writeln!(lines, "{:<5} {:<18} ({})", "", "", text(step, "detail"));
+        }
+    }
+    if value.get("sign_in_at").is_some_and(Value::is_string) {
+        let address = text(value, "sign_in_at");
+        let _ = writeln!(
+            lines,
+            "\nTo sign in for real and see what comes, open this within ten minutes:\n{address}"
+        );
+    }
+    lines
 }
 
 /// Text that cannot move a terminal's cursor: what people write about themselves is shown here.

@@ -278,3 +278,27 @@ fn a_report_names_changes_and_shows_made_secrets() {
         "! policy.pkce: weak\n~ client default/shop (scope)\nThe secret of the client shop, shown this once: abc\nThe API key backend, shown this once: ssk_def\nThe redirect URI to register at the provider: https://id.example/callback\n1 change was written.\n"
     );
 }
+
+#[test]
+fn a_docs_site_is_checked_by_its_name() {
+    assert_eq!(
+        as_json(&["docs", "check", "handbook", "--tenant", "globex"]),
+        json!({ "action": "docs_check", "tenant": "globex", "site": "handbook" })
+    );
+    let report = json!({
+        "site": "handbook", "works": false, "sign_in_at": "https://docs.acme.test/_handshake/check?ticket=t",
+        "steps": [
+            { "step": "cors", "verdict": "note", "said": "No CORS is needed." },
+            { "step": "token_url", "verdict": "bad", "said": "It gave no answer.\u{1b}[2J", "detail": "http://127.0.0.1:1: refused" },
+        ],
+    });
+    assert_eq!(
+        human(&report, Look::Steps),
+        "note  cors               No CORS is needed.\n\
+         bad   token_url          It gave no answer.\u{fffd}[2J\n\
+         \x20                        (http://127.0.0.1:1: refused)\n\
+         \n\
+         To sign in for real and see what comes, open this within ten minutes:\n\
+         https://docs.acme.test/_handshake/check?ticket=t\n"
+    );
+}

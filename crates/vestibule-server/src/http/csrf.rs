@@ -6,7 +6,8 @@
 use super::context::Ctx;
 use super::session;
 use aws_lc_rs::constant_time;
-use http::header;
+use http::HeaderMap;
+use http::header::{self, HeaderValue};
 use vestibule_core::oauth::params::Params;
 
 /// The token of a step's form. `browser` is the browser's own value.
@@ -37,19 +38,20 @@ pub(crate) fn is_ours(ctx: &Ctx, step: &str, form: &Params) -> bool {
         && constant_time::verify_slices_are_equal(presented.as_bytes(), expected.as_bytes()).is_ok()
 }
 
-/// What the browser says of where the form came from. Browsers that say nothing are held to the token alone.
+/// Browsers that say nothing are held to the token alone.
 fn comes_from_us(ctx: &Ctx) -> bool {
-    let site = ctx
-        .headers
-        .get("sec-fetch-site")
-        .map(|value| value.to_str().unwrap_or_default());
-    let origin = ctx
-        .headers
-        .get(header::ORIGIN)
-        .map(|value| value.to_str().unwrap_or_default());
-    match (site, origin) {
-        (Some("same-origin"), None | Some("null")) | (None, None) => true,
-        (Some("same-origin") | None, Some(origin)) => origin == ctx.origin,
-        (Some(_), _) => false,
+    comes_from(&ctx.headers, &ctx.origin).unwrap_or(true)
+}
+
+/// Whether the browser says that a request came from a page of this origin. `None`: it says nothing.
+pub(crate) fn comes_from(headers: &HeaderMap, own: &str) -> Option<bool> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let site = headers.get("sec-fetch-site").map(text);
+    let origin = headers.get(header::ORIGIN).map(text);
+    match (site.as_deref(), origin.as_deref()) {
+        (None, None) => None,
+        (Some("same-origin"), None | Some("null")) => Some(true),
+        (Some("same-origin") | None, Some(origin)) => Some(origin == own),
+        (Some(_), _) => Some(false),
     }
 }

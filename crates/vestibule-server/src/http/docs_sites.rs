@@ -16,7 +16,8 @@ pub(crate) struct ServedSite {
     pub(crate) secret: Option<Secret>,
 }
 
-pub(super) fn open(
+/// A record as requests see it; `None` where it cannot be served, and the log says why.
+pub(crate) fn open(
     shared: &Shared,
     tenant: TenantId,
     record: &DocsSiteRecord,

@@ -210,6 +210,7 @@ pub(crate) fn shell<'a>(ctx: &'a Ctx, client: Option<&'a Client>) -> Shell<'a> {
         lang: "en",
         tenant_name: &ctx.tenant.tenant.name,
         base_path: &ctx.base_path,
+        assets_below: None,
         client: client.map(brand),
         reference: "",
     }

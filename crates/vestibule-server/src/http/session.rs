@@ -4,10 +4,10 @@
 //! https it has the `__Host-` prefix, so that no other host and no plain http can set it (T34, T35).
 
 use super::context::Ctx;
+use super::cookies;
 use super::reply::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header;
 use vestibule_core::id::{SessionId, UserId};
 use vestibule_core::identity::acr::{Acr, Amr};
 use vestibule_core::identity::session::Session;
@@ -33,41 +33,21 @@ pub(crate) struct Here {
 }
 
 fn cookie_name(ctx: &Ctx, kind: &str) -> String {
-    let prefix = if ctx.shared.public_url.is_https() {
-        "__Host-"
-    } else {
-        ""
-    };
-    format!("{prefix}vestibule-{kind}-{}", ctx.tenant.tenant.slug)
+    let rest = format!("{kind}-{}", ctx.tenant.tenant.slug);
+    cookies::name(ctx.shared.public_url.is_https(), &rest)
 }
 
-/// The value of a cookie, if it stands exactly once: of two with one name, one was set by somebody else.
 fn cookie<'a>(ctx: &'a Ctx, name: &str) -> Option<&'a str> {
-    let mut values = ctx
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(known, _)| *known == name)
-        .map(|(_, value)| value);
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value),
-        _ => None,
-    }
+    cookies::value(&ctx.headers, name)
 }
 
 fn set(ctx: &Ctx, name: &str, value: &str, max_age_seconds: Option<i64>) -> String {
-    let secure = if ctx.shared.public_url.is_https() {
-        "; Secure"
-    } else {
-        ""
-    };
-    let max_age = max_age_seconds
-        .map(|seconds| format!("; Max-Age={seconds}"))
-        .unwrap_or_default();
-    format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}")
+    cookies::line(
+        ctx.shared.public_url.is_https(),
+        name,
+        value,
+        max_age_seconds,
+    )
 }
 
 /// The browser's own value, if it has one in the right form.

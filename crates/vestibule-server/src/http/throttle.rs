@@ -51,6 +51,8 @@ limits! {
     SignUp: 20, MINUTE;
     /// People who leave for a provider, from one network.
     UpstreamDeparture: 120, SECOND;
+    /// Readers of a docs site who come back from its OAuth server, from one network.
+    DocsHandshake: 120, SECOND;
     /// Command lines that ask to sign in, from one network.
     CliStart: 60, 10 * SECOND;
 }

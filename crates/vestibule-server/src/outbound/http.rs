@@ -228,6 +228,34 @@ impl OutboundHttp {
             .await
     }
 
+    /// GET of which only the head counts: a redirect is an answer too, and is not followed either. The body is not read.
+    pub(crate) async fn head_of(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        deadline: Duration,
+    ) -> Result<OutboundResponse, OutboundError> {
+        let (url, destination) = destination::parse(url, self.connector.allow())?;
+        let place = place(&url);
+        let request = request(Method::GET, &url, headers, Bytes::new())?;
+        let work = async {
+            let _turn = self.turns.take(destination.authority()).await;
+            let answer = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| no_answer(&place, &error))?;
+            let (head, _) = answer.into_parts();
+            Ok(OutboundResponse {
+                status: head.status,
+                headers: head.headers,
+                body: Bytes::new(),
+                place: place.clone(),
+            })
+        };
+        in_time(&place, deadline, work).await
+    }
+
     /// POST of parameters that are encoded already, as `application/x-www-form-urlencoded`.
     pub(crate) async fn post_encoded(
         &self,
@@ -300,16 +328,23 @@ impl OutboundHttp {
                 .map_err(|error| no_answer(&place, &error))?;
             read(&url, &place, answer, bounds.body_bytes_max).await
         };
-        let late = |_| {
-            let deadline = bounds.deadline;
-            Err(OutboundError::TooSlow(format!(
-                "{place}: no whole answer in {deadline:?}"
-            )))
-        };
-        tokio::time::timeout(bounds.deadline, work)
-            .await
-            .unwrap_or_else(late)
+        in_time(&place, bounds.deadline, work).await
     }
+}
+
+async fn in_time<T>(
+    place: &str,
+    deadline: Duration,
+    work: impl Future<Output = Result<T, OutboundError>>,
+) -> Result<T, OutboundError> {
+    let late = |_| {
+        Err(OutboundError::TooSlow(format!(
+            "{place}: no whole answer in {deadline:?}"
+        )))
+    };
+    tokio::time::timeout(deadline, work)
+        .await
+        .unwrap_or_else(late)
 }
 
 fn request(

@@ -35,6 +35,9 @@ pub(crate) const ASSETS: &[Asset] = &[
     },
 ];
 
+/// The script of docs sites, which serve it under a name of its own.
+pub(crate) const READER_SCRIPT: &[u8] = include_bytes!("../../assets/reader.js");
+
 /// Where assets live: at the root of the server, whatever the tenant.
 const FOLDER: &str = "/assets/";
 
@@ -64,15 +67,21 @@ pub(crate) fn find(file_name: &str) -> Option<&'static Asset> {
 }
 
 fn hashed_path(asset: &Asset) -> String {
-    let digest = digest::digest(&digest::SHA256, asset.bytes);
+    let hash = content_hash(asset.bytes);
+    let (stem, extension) = asset.name.rsplit_once('.').unwrap_or((asset.name, ""));
+    format!("{FOLDER}{stem}.{hash}.{extension}")
+}
+
+/// What tells apart the versions of a file.
+pub(crate) fn content_hash(bytes: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, bytes);
     let mut hash = String::with_capacity(2 * digest.as_ref().len());
     for byte in digest.as_ref() {
         // Writing to a String cannot fail.
         let _ = write!(hash, "{byte:02x}");
     }
     hash.truncate(HASH_HEX_LENGTH);
-    let (stem, extension) = asset.name.rsplit_once('.').unwrap_or((asset.name, ""));
-    format!("{FOLDER}{stem}.{hash}.{extension}")
+    hash
 }
 
 #[cfg(test)]

@@ -289,3 +289,68 @@ pub(crate) struct Home<'a> {
     /// Where apps learn how to talk to this server.
     pub(crate) discovery_href: &'a str,
 }
+
+/// On a docs site: a sign-in that came to nothing, and how to start again. The reference is [`Shell::reference`].
+#[derive(Debug, Template)]
+#[template(path = "docs_problem.html")]
+pub(crate) struct DocsProblem<'a> {
+    /// What surrounds the page.
+    pub(crate) shell: Shell<'a>,
+    /// What happened, as a heading.
+    pub(crate) title: &'a str,
+    /// What happened, in a sentence.
+    pub(crate) message: &'a str,
+    /// What to do.
+    pub(crate) advice: &'a str,
+    /// What exactly was wrong, for whoever runs the site.
+    pub(crate) reason: Option<String>,
+    /// Where to sign in again.
+    pub(crate) sign_in_href: &'a str,
+    /// Where to read on without, if the site is for everybody.
+    pub(crate) site_href: Option<&'a str>,
+}
+
+/// On a docs site: really sign out?
+#[derive(Debug, Template)]
+#[template(path = "docs_sign_out.html")]
+pub(crate) struct DocsSignOut<'a> {
+    /// What surrounds the page.
+    pub(crate) shell: Shell<'a>,
+    /// Where the form goes. It sends `csrf`, and `to` where there is one.
+    pub(crate) action: &'a str,
+    /// Ties the form to this reader.
+    pub(crate) csrf: &'a str,
+    /// Where the reader wants to go afterwards, as it was asked.
+    pub(crate) to: Option<&'a str>,
+    /// Where "Stay signed in" leads.
+    pub(crate) stay_href: &'a str,
+}
+
+/// On a docs site, for whoever runs it: what each step of its handshake answered.
+#[derive(Debug, Template)]
+#[template(path = "docs_check.html")]
+pub(crate) struct DocsCheck<'a> {
+    /// What surrounds the page.
+    pub(crate) shell: Shell<'a>,
+    /// The site's name in commands.
+    pub(crate) site_name: &'a str,
+    /// Whether nothing is wrong.
+    pub(crate) works: bool,
+    /// The steps.
+    pub(crate) steps: Vec<CheckLine<'a>>,
+    /// Where to sign in for real; none where that was done.
+    pub(crate) sign_in_href: Option<&'a str>,
+    /// What was received of the reader, as JSON.
+    pub(crate) received: Option<&'a str>,
+}
+
+/// One step of a check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckLine<'a> {
+    /// The setting or the step that it is about.
+    pub(crate) step: &'a str,
+    /// `good`, `note` or `wrong`.
+    pub(crate) verdict: &'a str,
+    /// What happened and what to do.
+    pub(crate) said: &'a str,
+}

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::assets::asset_path;
 use super::href::SafeHref;
+use vestibule_core::docs::site::HANDSHAKE_PATH;
 
 /// What surrounds the content of every page.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Shell<'a> {
     pub(crate) tenant_name: &'a str,
     /// The path that the tenant hangs from: empty, or `/t/{slug}`. Every local path that a page is given starts below it.
     pub(crate) base_path: &'a str,
+    /// The base of the docs site that the page is shown on, where the root is not ours: assets hang below it.
+    pub(crate) assets_below: Option<&'a str>,
     /// The app that sent the person here.
     pub(crate) client: Option<ClientBrand<'a>>,
     /// The request's id, for a person to quote; empty where there is nothing to find by it.
@@ -29,14 +32,18 @@ impl<'a> Shell<'a> {
         let local = path.starts_with('/') && !path.starts_with("//") && !path.starts_with("/\\");
         LocalPath {
             base: self.base_path,
+            folder: "",
             path: if local { path } else { "/" },
         }
     }
 
     /// The path of an asset, which lives at the root whatever the tenant.
-    #[expect(clippy::unused_self, reason = "templates reach it through the shell")]
-    pub(crate) fn asset(&self, name: &str) -> &'static str {
-        asset_path(name)
+    pub(crate) fn asset(&self, name: &str) -> LocalPath<'a> {
+        LocalPath {
+            base: self.assets_below.unwrap_or_default(),
+            folder: self.assets_below.map_or("", |_| HANDSHAKE_PATH),
+            path: asset_path(name),
+        }
     }
 }
 
@@ -44,12 +51,14 @@ impl<'a> Shell<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalPath<'a> {
     base: &'a str,
+    folder: &'static str,
     path: &'a str,
 }
 
 impl fmt::Display for LocalPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.base)?;
+        f.write_str(self.folder)?;
         f.write_str(self.path)
     }
 }
@@ -261,6 +270,7 @@ mod tests {
             lang: "en",
             tenant_name: "",
             base_path: "",
+            assets_below: None,
             client: None,
             reference: "",
         };
@@ -280,5 +290,24 @@ mod tests {
             assert_eq!(shell.path(evil).to_string(), "/");
             assert_eq!(tenant.path(evil).to_string(), "/t/acme/");
         }
+    }
+
+    #[test]
+    fn assets_hang_at_the_root_but_on_a_docs_site() {
+        let shell = Shell {
+            lang: "en",
+            tenant_name: "",
+            base_path: "/t/acme",
+            assets_below: None,
+            client: None,
+            reference: "",
+        };
+        let site = Shell {
+            assets_below: Some("/docs"),
+            ..shell
+        };
+        let (at_root, on_site) = (shell.asset("mark.svg"), site.asset("mark.svg"));
+        assert!(at_root.to_string().starts_with("/assets/mark."));
+        assert_eq!(on_site.to_string(), format!("/docs/_handshake{at_root}"));
     }
 }

@@ -9,8 +9,9 @@ use askama::Template;
 use super::assets::{ASSETS, asset_path};
 use super::href::SafeHref;
 use super::pages::{
-    AccountChoice, ChooseAccount, Consent, ErrorPage, FormPost, Home, ScopeLine, Setup, SetupDone,
-    SetupValues, SignIn, SignOutConfirm, SignUp, SignUpValues, SignedOut,
+    AccountChoice, CheckLine, ChooseAccount, Consent, DocsCheck, DocsProblem, DocsSignOut,
+    ErrorPage, FormPost, Home, ScopeLine, Setup, SetupDone, SetupValues, SignIn, SignOutConfirm,
+    SignUp, SignUpValues, SignedOut,
 };
 use super::parts::{
     AccountLine, ClientBrand, Field, FieldErrors, PasswordFeedback, ProviderButton, Shell,
@@ -30,6 +31,7 @@ fn shell() -> Shell<'static> {
         lang: "en",
         tenant_name: "Example",
         base_path: "",
+        assets_below: None,
         client: None,
         reference: REFERENCE,
     }
@@ -544,6 +546,86 @@ impl Home<'_> {
     }
 }
 
+impl DocsProblem<'_> {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let page = |shell, words: &words::ErrorWords| DocsProblem {
+            shell,
+            title: words.title,
+            message: words.message,
+            advice: words.advice,
+            reason: None,
+            sign_in_href: "/_handshake/sign-in",
+            site_href: None,
+        };
+        let told = |shell, words| DocsProblem {
+            reason: Some(EVIL.to_owned()),
+            site_href: Some("/"),
+            ..page(shell, words)
+        };
+        vec![
+            ("docs-stray", page(shell(), &words::DOCS_STRAY_ANSWER)),
+            ("docs-refused", page(shell(), &words::DOCS_NOT_SIGNED_IN)),
+            ("docs-failed", told(shell(), &words::DOCS_SIGN_IN_FAILED)),
+            (
+                "docs-failed-evil",
+                told(with_evil_app(), &words::DOCS_SIGN_IN_FAILED),
+            ),
+        ]
+    }
+}
+
+impl DocsSignOut<'_> {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let page = |shell, to| DocsSignOut {
+            shell,
+            action: "/_handshake/sign-out",
+            csrf: "token",
+            to,
+            stay_href: "/",
+        };
+        vec![
+            ("docs-sign-out", page(shell(), None)),
+            ("docs-sign-out-evil", page(with_evil_app(), Some(EVIL))),
+        ]
+    }
+}
+
+impl DocsCheck<'_> {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let line = |step, verdict, said| CheckLine {
+            step,
+            verdict,
+            said,
+        };
+        let page = |shell, steps, sign_in_href: Option<&'static str>, received| DocsCheck {
+            shell,
+            site_name: "handbook",
+            works: sign_in_href.is_some(),
+            steps,
+            sign_in_href,
+            received,
+        };
+        let good = vec![
+            line("token_url", "good", "It knows the client."),
+            line("cors", "note", "No CORS is needed."),
+        ];
+        let bad = vec![
+            line("info_api_url", "wrong", EVIL),
+            line("reader", "wrong", LONG),
+        ];
+        vec![
+            (
+                "docs-check",
+                page(shell(), good, Some("/_handshake/sign-in?ticket=t"), None),
+            ),
+            (
+                "docs-check-evil",
+                page(with_evil_app(), bad, None, Some(EVIL)),
+            ),
+        ]
+    }
+}
+
 /// Every sample of every page, as HTML.
 fn all() -> Vec<(&'static str, String)> {
     fn render<T: Template>(
@@ -564,6 +646,9 @@ fn all() -> Vec<(&'static str, String)> {
         .chain(render(Setup::samples()))
         .chain(render(SetupDone::samples()))
         .chain(render(Home::samples()))
+        .chain(render(DocsProblem::samples()))
+        .chain(render(DocsSignOut::samples()))
+        .chain(render(DocsCheck::samples()))
         .collect()
 }
 

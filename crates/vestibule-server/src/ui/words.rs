@@ -122,6 +122,34 @@ pub(crate) const UNKNOWN_HOST: ErrorWords = ErrorWords {
     advice: "Check the address. If you run this site, add its domain to the settings.",
 };
 
+/// On a docs site: an answer of its OAuth server that no sign-in of this browser waits for.
+pub(crate) const DOCS_STRAY_ANSWER: ErrorWords = ErrorWords {
+    title: "Sign in again",
+    message: "This sign-in was used already, took longer than ten minutes, or began in another browser.",
+    advice: "Start it again from here, in this browser.",
+};
+
+/// On a private docs site: the reader, or somebody about them, said no.
+pub(crate) const DOCS_NOT_SIGNED_IN: ErrorWords = ErrorWords {
+    title: "You did not sign in",
+    message: "The sign-in page sent you back without signing you in.",
+    advice: "Try again, or ask the people who run this site for access.",
+};
+
+/// On a private docs site: whoever knows the readers does not answer as they should.
+pub(crate) const DOCS_SIGN_IN_FAILED: ErrorWords = ErrorWords {
+    title: "We could not sign you in",
+    message: "We asked the sign-in server who you are, and could not use its answer.",
+    advice: "Try again in a moment. If it happens again, tell the people who run this site, and quote the reference below.",
+};
+
+/// On a docs site: the page that checks its handshake, without a ticket.
+pub(crate) const DOCS_CHECK_CLOSED: ErrorWords = ErrorWords {
+    title: "This link has expired",
+    message: "The page that checks this site opens with a link that is good for ten minutes.",
+    advice: "If you run this site, make a new link with `vestibule docs check`.",
+};
+
 /// The set-up link was used, or was never right.
 pub(crate) const SETUP_CLOSED: ErrorWords = ErrorWords {
     title: "Set-up is closed",

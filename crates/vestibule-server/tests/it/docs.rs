@@ -1,4 +1,5 @@
-//! The docs handshake (seed 000).
+//! Docs sites: what readers see, and who they are; and what other sites are told (seed 000).
 
 mod aliases;
+mod handshake;
 mod info;

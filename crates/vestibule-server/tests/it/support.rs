@@ -2,6 +2,8 @@
 
 pub(crate) mod app;
 pub(crate) mod browser;
+pub(crate) mod docs;
+pub(crate) mod docs_server;
 pub(crate) mod installation;
 pub(crate) mod project;
 pub(crate) mod project_links;

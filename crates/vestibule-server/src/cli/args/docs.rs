@@ -88,6 +88,18 @@ Rules, groups from tokens and more: --set, as in the installation file. Then: ve
         #[command(flatten)]
         within: InTenant,
     },
+    /// Ask every address of a site's handshake, say what is wrong, and print a link that signs you in there and shows what comes.
+    #[command(after_help = "\
+Examples:
+  vestibule docs check handbook
+  vestibule docs check handbook --json
+The exit status is 5 when something is wrong.")]
+    Check {
+        /// The site.
+        name: String,
+        #[command(flatten)]
+        within: InTenant,
+    },
     /// Serve a docs site no more, and forget its readers. Its files stay.
     #[command(visible_alias = "remove")]
     Delete {

@@ -7,7 +7,7 @@ pub(in crate::cli) struct DocsProfileFlags {
     /// The scope that opens the Info API of docs sites.
     #[arg(long, value_name = "SCOPE")]
     pub(in crate::cli) docs_scope: Option<String>,
-    /// What docs pages may say about their reader, such as plan=public_metadata.plan; an empty source takes one away. The first one
+    /// What docs pages may say about their reader, such as `plan=public_metadata.plan`; an empty source takes one away. The first one
     /// replaces the default mapping. Repeatable.
     #[arg(long = "docs-content", value_name = "NAME=SOURCE")]
     pub(in crate::cli) docs_content: Vec<String>,
@@ -26,7 +26,7 @@ pub(in crate::cli) struct DocsProfileFlags {
     #[arg(long = "shared-session-origin", value_name = "ORIGIN")]
     pub(in crate::cli) shared_session_origins: Vec<String>,
     /// Where an endpoint answers too, such as token=/exchange; an empty path takes the alias away. The endpoints are authorization, token,
-    /// userinfo, revocation, introspection, logout and docs_user_info. Repeatable.
+    /// userinfo, revocation, introspection, logout and `docs_user_info`. Repeatable.
     #[arg(long = "endpoint-alias", value_name = "ENDPOINT=PATH")]
     pub(in crate::cli) endpoint_aliases: Vec<String>,
 }

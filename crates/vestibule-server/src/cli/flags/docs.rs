@@ -51,6 +51,13 @@ pub(super) fn docs(command: DocsCommand) -> Result<(Action, Look), ActionError> 
             },
             Look::Report,
         ),
+        DocsCommand::Check { name, within } => (
+            Action::DocsCheck {
+                tenant: within.tenant,
+                site: name,
+            },
+            Look::Steps,
+        ),
         DocsCommand::Delete { name, yes, within } => {
             ask(
                 &yes,

@@ -18,6 +18,8 @@ const SECRETS: &[&str] = &[
     "ort_",
     "ses_",
     "set_",
+    "rds_",
+    "docs-token-",
     "Xq2-odd",
     "correct horse",
     "eyJ",
