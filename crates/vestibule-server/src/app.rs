@@ -8,7 +8,7 @@ use crate::dialects::strict;
 use crate::docs::{host, info};
 use crate::http::configuration::TenantView;
 use crate::http::context::{Ctx, Shared, to_timestamp};
-use crate::http::docs_sites::ServedSite;
+use crate::http::docs_sites::{ServedSite, SiteHost};
 use crate::http::peer::{Peer, person_address};
 use crate::http::reply::{self, Failure, Reply};
 use crate::http::signing::SigningError;
@@ -455,13 +455,22 @@ async fn serve(
     address: IpAddr,
     reference: String,
 ) -> Reply {
+    if let Some(SiteHost(host)) = parts.extensions.get::<SiteHost>().cloned() {
+        return match shared.docs_site_of_host(&host).await {
+            Ok(Some(site)) => {
+                Box::pin(host::answer(shared, site, parts, body, address, reference)).await
+            }
+            Ok(None) => nowhere(
+                StatusCode::MISDIRECTED_REQUEST,
+                &words::UNKNOWN_HOST,
+                &reference,
+            ),
+            Err(error) => failed(&Failure::from(error), &reference).to_json(),
+        };
+    }
     let place = match place(&shared, &parts.uri, &parts.headers).await {
         Ok(Ok(place)) => place,
         Ok(Err(Nowhere::Site(site))) => {
-            let Ok(body) = body.await else {
-                return reply::empty(StatusCode::PAYLOAD_TOO_LARGE);
-            };
-            let body = body.to_bytes();
             return Box::pin(host::answer(shared, site, parts, body, address, reference)).await;
         }
         Ok(Err(Nowhere::Host)) => {
@@ -561,17 +570,9 @@ async fn place(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Result<Place, Nowhere>, SigningError> {
-    let host = uri.authority().map(http::uri::Authority::as_str);
-    let host = host
-        .or_else(|| {
-            headers
-                .get(header::HOST)
-                .and_then(|value| value.to_str().ok())
-        })
-        .unwrap_or_default();
-    if headers.get_all(header::HOST).iter().count() > 1 {
+    let Some(host) = host_of(uri, headers) else {
         return Ok(Err(Nowhere::Host));
-    }
+    };
     if host.eq_ignore_ascii_case(&shared.public_address.host) {
         let path = uri.path();
         let (slug, base_path, path) = below(path);
@@ -610,6 +611,16 @@ async fn place(
         base_path: String::new(),
         path: uri.path().to_owned(),
     }))
+}
+
+/// The host that a request is for, with its port; `None` if it says two.
+fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return None;
+    }
+    let host = uri.authority().map(http::uri::Authority::as_str);
+    let header = || headers.get(header::HOST)?.to_str().ok();
+    Some(host.or_else(header).unwrap_or_default())
 }
 
 /// Splits `/t/{slug}/rest`, and the path-inserted form of the metadata's place (RFC 8414, 3.1).

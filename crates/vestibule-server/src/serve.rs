@@ -1,6 +1,7 @@
 //! Starting and stopping: from settings to a server that answers, and back without cutting a request.
 
 pub(crate) mod demo;
+mod docs_sites;
 pub(crate) mod mock_provider;
 
 use crate::app;
@@ -260,6 +261,12 @@ impl Server {
             write_timeout: settings.write_timeout,
             shutdown_grace: settings.shutdown_grace,
         };
+        jobs.spawn(docs_sites::serve(
+            Arc::clone(&shared),
+            tls.clone(),
+            limits.clone(),
+            stop.clone(),
+        ));
         let service = {
             let shared = Arc::clone(&shared);
             tower::service_fn(move |request| {

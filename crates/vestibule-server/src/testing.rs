@@ -12,7 +12,7 @@ use crate::outbound::http::DEADLINE;
 use crate::serve::{self, ServeError};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use parking_lot::Mutex;
 use std::net::Ipv4Addr;
@@ -23,8 +23,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
+use vestibule_core::id::TenantId;
+use vestibule_core::identity::tenant::DEFAULT_SLUG;
 use vestibule_core::jose::algorithm::Algorithm;
 use vestibule_core::secret::Secret;
+use vestibule_core::time::Lifetime;
 
 /// A clock that stands until it is turned.
 struct TestClock(AtomicU64);
@@ -95,12 +98,68 @@ impl TestServer {
             Request::from_parts(parts, Full::new(body)),
         )
         .await;
-        let (parts, body) = reply.into_parts();
+        let (mut parts, body) = reply.into_parts();
         let body = match body.collect().await {
             Ok(collected) => collected.to_bytes(),
-            Err(never) => match never {},
+            Err(error) => {
+                parts.status = StatusCode::INTERNAL_SERVER_ERROR;
+                format!("the body ended early: {error}").into()
+            }
         };
         Response::from_parts(parts, body)
+    }
+
+    /// What its requests share.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Adds or replaces a docs site of the default tenant, as settings say it; what is known of the site before is forgotten.
+    pub async fn upsert_docs_site(&self, settings: serde_json::Value) -> Result<(), String> {
+        let settings: DocsSiteSettings =
+            serde_json::from_value(settings).map_err(|error| error.to_string())?;
+        let site =
+            DocsSite::from_settings(&settings).map_err(|problems| format!("{problems:?}"))?;
+        let tenant = self.default_tenant().await?;
+        let store = self.shared.tenant(tenant);
+        let now = self.shared.now();
+        let unit = store
+            .unit()
+            .upsert_docs_site(&site, &settings, None, now)
+            .configuration_changed(now);
+        let _ = store
+            .commit(unit)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.shared.configuration.forget_all();
+        Ok(())
+    }
+
+    /// Signs a reader in on the docs site of a host, without its OAuth server; the Cookie header of their browser.
+    pub async fn sign_reader_in(
+        &self,
+        host: &str,
+        user: serde_json::Value,
+        seconds: u32,
+    ) -> Result<String, String> {
+        let user = serde_json::from_value(user).map_err(|error| error.to_string())?;
+        let served = self
+            .shared
+            .docs_site_of_host(host)
+            .await
+            .map_err(|error| error.to_string())?
+            .ok_or("no such site")?;
+        let expires_at = self.shared.now().plus(Lifetime::from_seconds(seconds));
+        crate::docs::reader::sign_in_for_test(&self.shared, &served, &user, expires_at)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn default_tenant(&self) -> Result<TenantId, String> {
+        let view = self.shared.tenant_by_slug(DEFAULT_SLUG).await;
+        let view = view.map_err(|error| error.to_string())?;
+        Ok(view.ok_or("no default tenant")?.tenant.id)
     }
 
     /// Turns the clock forward, in seconds.

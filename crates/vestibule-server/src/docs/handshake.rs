@@ -71,7 +71,7 @@ fn query(ctx: &SiteCtx) -> Params {
 }
 
 /// Where to sign in and then come back to a page, as a path below the site's base.
-fn sign_in_path(return_to: Option<&str>) -> String {
+pub(super) fn sign_in_path(return_to: Option<&str>) -> String {
     let Some(return_to) = return_to else {
         return "/_handshake/sign-in".to_owned();
     };

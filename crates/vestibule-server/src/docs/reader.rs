@@ -22,6 +22,7 @@ use vestibule_core::time::Timestamp;
 const MARK_BYTES: usize = 6;
 
 /// Somebody who has signed in.
+#[derive(Clone, Debug)]
 pub(crate) struct Reader {
     /// The session.
     pub(crate) id: ReaderSessionId,
@@ -79,31 +80,55 @@ pub(crate) async fn reader(ctx: &SiteCtx) -> Result<Option<Reader>, Failure> {
 
 /// Remembers a reader under a new handle, in the place of whoever this browser was before; the cookie.
 pub(super) async fn remember(ctx: &SiteCtx, user: &DocsUser) -> Result<String, Failure> {
-    let (tenant, site) = (ctx.served.tenant, &ctx.served.site);
-    let handle = Handle::mint(HandleKind::Reader, ctx.now, &ctx.shared.chance);
-    let latest = ctx.now.plus(site.session_lifetime);
+    let latest = ctx.now.plus(ctx.served.site.session_lifetime);
     let expires_at = user.expires_at.map_or(latest, |at| at.min(latest));
+    let previous = reader(ctx).await?.map(|reader| reader.id);
+    let handle = write(&ctx.shared, &ctx.served, user, expires_at, previous).await?;
+    let name = cookie_name(&ctx.served, "reader");
+    let seconds = expires_at.seconds_since(ctx.now);
+    Ok(cookie_line(ctx, &name, handle.reveal().reveal(), seconds))
+}
+
+/// Writes a new session in the place of a previous one.
+async fn write(
+    shared: &Shared,
+    served: &ServedSite,
+    user: &DocsUser,
+    expires_at: Timestamp,
+    previous: Option<ReaderSessionId>,
+) -> Result<Handle, Failure> {
+    let handle = Handle::mint(HandleKind::Reader, shared.now(), &shared.chance);
     let plain =
         serde_json::to_vec(user).map_err(|_| Failure::Internal("a reader that is no JSON"))?;
     let id = ReaderSessionId::from_bytes(*handle.id());
-    let sealed = ctx
-        .shared
+    let sealed = shared
         .root_key
-        .seal(Purpose::Readers, &belongs_to(tenant, id), &plain)
+        .seal(Purpose::Readers, &belongs_to(served.tenant, id), &plain)
         .map_err(|_| Failure::Internal("a reader cannot be sealed"))?;
-    let store = ctx.shared.tenant(tenant);
+    let store = shared.tenant(served.tenant);
+    let name = &served.site.name;
     let mut unit = store
         .unit()
-        .insert_reader_session(&handle, &site.name, &sealed, expires_at);
-    if let Some(previous) = reader(ctx).await? {
-        unit = unit.remove_reader_session(previous.id);
+        .insert_reader_session(&handle, name, &sealed, expires_at);
+    if let Some(previous) = previous {
+        unit = unit.remove_reader_session(previous);
     }
     if !store.commit(unit).await?.won() {
         return Err(Failure::Internal("a reader's session could not be written"));
     }
-    let name = cookie_name(&ctx.served, "reader");
-    let seconds = expires_at.seconds_since(ctx.now);
-    Ok(cookie_line(ctx, &name, handle.reveal().reveal(), seconds))
+    Ok(handle)
+}
+
+/// Signs a reader in without an OAuth server; the Cookie header of their browser.
+pub(crate) async fn sign_in_for_test(
+    shared: &Shared,
+    served: &ServedSite,
+    user: &DocsUser,
+    expires_at: Timestamp,
+) -> Result<String, Failure> {
+    let handle = write(shared, served, user, expires_at, None).await?;
+    let name = cookie_name(served, "reader");
+    Ok(format!("{name}={}", handle.reveal().reveal()))
 }
 
 /// Forgets whoever this browser is; the line that takes the cookie away.

@@ -209,7 +209,9 @@ impl Configuration {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_slug.retain(|_, view| view.tenant.id != tenant);
         self.by_host.clear();
-        self.sites.clear();
+        // Those of other tenants stay: much is kept for a site that is read.
+        self.sites
+            .retain(|_, site| site.as_ref().is_some_and(|site| site.tenant != tenant));
         self.by_id.clear();
     }
 

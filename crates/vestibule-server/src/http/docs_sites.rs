@@ -1,6 +1,8 @@
 //! The docs sites that are served, with the secrets of their clients opened.
 
 use super::context::Shared;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 use vestibule_core::docs::site::DocsSite;
 use vestibule_core::id::TenantId;
 use vestibule_core::secret::Secret;
@@ -14,7 +16,27 @@ pub(crate) struct ServedSite {
     pub(crate) site: DocsSite,
     /// Its client's secret at its OAuth server.
     pub(crate) secret: Option<Secret>,
+    /// What is kept of it while it is served as it is now.
+    pub(crate) kept: Kept,
 }
+
+/// What the feature that serves a site keeps for it, such as its files in memory. It goes when the site changes.
+#[derive(Default)]
+pub(crate) struct Kept(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl Kept {
+    /// What is kept; made now if there is nothing yet. A site is served by one feature, so it is of one type.
+    pub(crate) fn get_or_make<T: Send + Sync + 'static>(&self, make: impl Fn() -> T) -> Arc<T> {
+        let kept = self.0.get_or_init(|| Arc::new(make()));
+        Arc::clone(kept)
+            .downcast()
+            .unwrap_or_else(|_| Arc::new(make()))
+    }
+}
+
+/// Stands in the extensions of a request that came by a site's own listener: the site's host, whatever the request says.
+#[derive(Clone)]
+pub(crate) struct SiteHost(pub(crate) Arc<str>);
 
 /// A record as requests see it; `None` where it cannot be served, and the log says why.
 pub(crate) fn open(
@@ -44,5 +66,6 @@ pub(crate) fn open(
         tenant,
         site,
         secret,
+        kept: Kept::default(),
     })
 }

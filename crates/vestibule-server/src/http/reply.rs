@@ -11,7 +11,11 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use vestibule_core::oauth::client::Client;
 use vestibule_core::oauth::error::OAuthError;
 use vestibule_store::db::DbError;
@@ -19,7 +23,70 @@ use vestibule_store::db::DbError;
 use super::signing::SigningError;
 
 /// An answer.
-pub(crate) type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<ReplyBody>;
+
+/// Why a body that streams ends early.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of an answer: nearly always bytes that are there, and otherwise ones that come one after the other.
+pub(crate) enum ReplyBody {
+    /// Bytes that are there.
+    Whole(Full<Bytes>),
+    /// Bytes that come.
+    Stream(UnsyncBoxBody<Bytes, BodyError>),
+}
+
+impl ReplyBody {
+    /// A body that streams.
+    pub(crate) fn stream(
+        body: impl Body<Data = Bytes, Error = BodyError> + Send + 'static,
+    ) -> Self {
+        Self::Stream(UnsyncBoxBody::new(body))
+    }
+}
+
+impl Default for ReplyBody {
+    fn default() -> Self {
+        Self::Whole(Full::default())
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for ReplyBody {
+    fn from(bytes: T) -> Self {
+        Self::Whole(Full::new(bytes.into()))
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+            Self::Stream(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
 
 /// Seconds after which a caller may try again when we could not serve it.
 const RETRY_AFTER_SECONDS: u32 = 2;
@@ -116,7 +183,7 @@ fn common(headers: &mut HeaderMap) {
 
 /// A body with a media type, not to be stored.
 pub(crate) fn body(status: StatusCode, media_type: &'static str, bytes: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(bytes.into()));
+    let mut reply = Response::new(ReplyBody::from(bytes.into()));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     *headers = HeaderMap::with_capacity(HEADERS_USUAL);
@@ -137,7 +204,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
 
 /// Nothing, not to be stored.
 pub(crate) fn empty(status: StatusCode) -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Response::new(ReplyBody::default());
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
     common(reply.headers_mut());

@@ -12,6 +12,7 @@
 mod address;
 mod connect;
 mod destination;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;

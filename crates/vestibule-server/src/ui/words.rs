@@ -101,6 +101,20 @@ pub(crate) const NOT_FOUND: ErrorWords = ErrorWords {
     advice: "Check the address, or go back to where you came from.",
 };
 
+/// The folder of a docs site is not there.
+pub(crate) const SITE_UNAVAILABLE: ErrorWords = ErrorWords {
+    title: "These pages are not here now",
+    message: "The site is set up, but its pages cannot be read at the moment.",
+    advice: "Try again in a minute. If you run this site, look at its folder and at the log for the reference below.",
+};
+
+/// The server that a docs site's pages come from does not answer, or not with a page.
+pub(crate) const SITE_UNREACHABLE: ErrorWords = ErrorWords {
+    title: "This page cannot be fetched now",
+    message: "The server that holds it did not answer as it should.",
+    advice: "Try again in a minute. If you run this site, look at its upstream and at the log for the reference below.",
+};
+
 /// The page exists, but not for this kind of request.
 pub(crate) const METHOD_NOT_ALLOWED: ErrorWords = ErrorWords {
     title: "This page cannot be opened that way",
