@@ -275,7 +275,7 @@ fn a_report_names_changes_and_shows_made_secrets() {
     });
     assert_eq!(
         human(&applied, Look::Report),
-        "! policy.pkce: weak\n~ client default/shop (scope)\nThe secret of the client shop, shown this once: abc\nThe API key backend, shown this once: ssk_def\nThe redirect URI to register at the provider: https://id.example/callback\n1 change was written.\n"
+        "! policy.pkce: weak\n~ client default/shop (scope)\nThe secret of the client shop, shown this once: abc\nThe API key backend, shown this once: ssk_def\nThe redirect URI to register there: https://id.example/callback\n1 change was written.\n"
     );
 }
 

@@ -7,7 +7,7 @@
 //! | `data-if-signed-in`, `data-if-signed-out` | the element goes unless it is so |
 //! | `data-groups="a,b"` | the element goes unless the reader is in one of the groups |
 //! | `data-user="firstName"` | the element's content becomes that text, where it is known |
-//! | links in `nav`, `aside`, `header`, `footer` | go where they lead to pages that the reader may not be told of, and so does an item of a list that has no other links |
+//! | links in navigation (`nav`, `aside`, `header`, `footer`, and what is called so) | go where they lead to pages that the reader may not be told of, and so does an item of a list that has no other links |
 //! | `<a data-sign-in>`, `<a data-sign-out>` | get their addresses |
 
 use super::view::View;
@@ -70,6 +70,26 @@ type Handlers = ElementContentHandlers<'static, SendHandlerTypes>;
 type Content = (Cow<'static, Selector>, Handlers);
 type El<'r, 't> = Element<'r, 't, SendHandlerTypes>;
 
+/// Where navigation stands: by what the elements are, and by what the generators that do without such elements call them.
+const AREAS: &[&str] = &[
+    "nav",
+    "aside",
+    "header",
+    "footer",
+    "[role=navigation]",
+    "[class*=nav]",
+    "[class*=menu]",
+    "[class*=sidebar]",
+    "[id*=nav]",
+    "[id*=menu]",
+    "[id*=sidebar]",
+];
+
+fn within_areas(inner: &str) -> String {
+    let selectors: Vec<String> = AREAS.iter().map(|area| format!("{area} {inner}")).collect();
+    selectors.join(", ")
+}
+
 struct Selectors {
     meta: Selector,
     base: Selector,
@@ -88,12 +108,12 @@ static SELECTORS: LazyLock<Option<Selectors>> = LazyLock::new(|| {
         base: parse("base[href]")?,
         head: parse("head")?,
         parts: parse("[data-if-signed-in], [data-if-signed-out], [data-groups], [data-user]")?,
-        links: parse(
-            "nav a[href], aside a[href], header a[href], footer a[href], [role=navigation] a[href], \
-             a[rel~=next], a[rel~=prev], link[rel~=next], link[rel~=prev], link[rel~=prefetch], link[rel~=prerender]",
-        )?,
+        links: parse(&format!(
+            "{}, a[rel~=next], a[rel~=prev], link[rel~=next], link[rel~=prev], link[rel~=prefetch], link[rel~=prerender]",
+            within_areas("a[href]")
+        ))?,
         scriptless: parse("noscript")?,
-        items: parse("nav li, aside li, header li, footer li, [role=navigation] li")?,
+        items: parse(&within_areas("li"))?,
         buttons: parse("a[data-sign-in], a[data-sign-out]")?,
     })
 });
@@ -665,6 +685,9 @@ mod tests {
             ("<nav><a href=\"&#47;docs&#x2f;admin\">Z</a></nav>",                false),
             ("<aside><a href=\"https://docs.acme.test/docs/admin/\">Z</a></aside>", false),
             ("<div role=navigation><a href=\"../admin/\">Z</a></div>",           false),
+            ("<div class=\"fixed-top navbar\"><a href=\"../admin/\">Z</a></div>", false),
+            ("<div id=left-sidebar><div><a href=\"../admin/\">Z</a></div></div>", false),
+            ("<ul class=dropdown-menu><li><a href=\"../admin/\">Z</a></li></ul>", false),
             ("<base href=\"/docs/\"><header><a href=\"admin/\">Z</a></header>",  false),
             ("<a rel=\"nofollow next\" href=\"../admin/\">Z</a>",                false),
             ("<link rel=next href=\"../admin/\" title=Z>",                       false),

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use vestibule_core::docs::site::{DocsSite, DocsSiteSettings};
 use vestibule_core::id::{
     AccessTokenId, AccountId, ApiKeyId, Chance, CliAttemptId, CodeId, FamilyId, GrantId,
     KeyRecordId, RefreshTokenId, SessionId, TenantId, UpstreamRequestId, UserId,
@@ -44,6 +45,8 @@ pub(crate) const ONLINE: &str = "openid email";
 /// The upstream provider of every scene.
 pub(crate) const PROVIDER: &str = "google";
 /// The trusted domain of every scene.
+/// The name of the docs site.
+pub(crate) const SITE: &str = "handbook";
 pub(crate) const TRUSTED: &str = "https://**.reader.example";
 
 /// So many seconds after [`NOW`].
@@ -281,6 +284,15 @@ pub(crate) fn provider_id(text: &str) -> ProviderId {
     ProviderId::parse(text).expect("a provider's id")
 }
 
+/// A docs site of a tenant, on a host of its own.
+pub(crate) fn docs_site(tenant: TenantId) -> DocsSiteSettings {
+    serde_json::from_value(serde_json::json!({
+        "name": SITE, "upstream": "http://127.0.0.1:4000", "public_url": format!("https://{tenant}.example"), "client_id": "docs",
+        "authorization_url": "https://op.example/authorize", "token_url": "https://op.example/token",
+    }))
+    .expect("sound settings")
+}
+
 pub(crate) fn provider(id: &str) -> ProviderSettings {
     serde_json::from_value(serde_json::json!({
         "id": id,
@@ -336,6 +348,8 @@ pub(crate) struct Scene {
     pub(crate) cli_waiting: CliHandles,
     /// A command line that the person signed in for.
     pub(crate) cli_completed: CliHandles,
+    /// The handle of somebody who reads its docs site.
+    pub(crate) reader: Handle,
 }
 
 impl Scene {
@@ -368,6 +382,9 @@ impl Scene {
         let account = world.account(user, PROVIDER, "108");
         let state = world.handle(HandleKind::UpstreamState);
         let (cli_waiting, cli_completed) = (world.cli_handles(), world.cli_handles());
+        let settings = docs_site(tenant);
+        let site = DocsSite::from_settings(&settings).expect("a sound site");
+        let reader = world.handle(HandleKind::Reader);
         let unit = TenantUnit::new(tenant)
             .insert_user(&person, NOW)
             .upsert_password(user, "hash", NOW)
@@ -398,6 +415,8 @@ impl Scene {
             .upsert_provider(&provider(PROVIDER), Some(b"secret"), NOW)
             .insert_api_key(&api_key)
             .insert_trusted_domain(TRUSTED)
+            .upsert_docs_site(&site, &settings, Some(b"secret"), NOW)
+            .insert_reader_session(&reader, SITE, b"reader", after(600))
             .insert_account(&account, Some(b"tokens"))
             .insert_upstream_request(&state, b"purpose", after(600))
             .insert_cli_attempt(&cli_waiting, after(7200))
@@ -421,6 +440,7 @@ impl Scene {
             state,
             cli_waiting,
             cli_completed,
+            reader,
         }
     }
 

@@ -7,7 +7,7 @@ use vestibule_store::cli_attempts::CliStage;
 use vestibule_store::{TenantStore, TenantUnit};
 
 use crate::facts::{
-    CLIENT, NOW, OFFLINE, PROVIDER, Scene, TRUSTED, World, after, cli_id, client, provider,
+    CLIENT, NOW, OFFLINE, PROVIDER, SITE, Scene, TRUSTED, World, after, cli_id, client, provider,
     upstream_id, window,
 };
 use crate::support::{Place, on_both_engines};
@@ -19,10 +19,15 @@ const SOURCES: &[(&str, &str)] = &[
     ("api_keys", include_str!("../../src/api_keys.rs")),
     ("cli_attempts", include_str!("../../src/cli_attempts.rs")),
     ("clients", include_str!("../../src/clients.rs")),
+    ("docs_sites", include_str!("../../src/docs_sites.rs")),
     ("grants", include_str!("../../src/grants.rs")),
     ("installation", include_str!("../../src/installation.rs")),
     ("keys", include_str!("../../src/keys.rs")),
     ("providers", include_str!("../../src/providers.rs")),
+    (
+        "reader_sessions",
+        include_str!("../../src/reader_sessions.rs"),
+    ),
     ("sessions", include_str!("../../src/sessions.rs")),
     ("sweep", include_str!("../../src/sweep.rs")),
     ("tenants", include_str!("../../src/tenants.rs")),
@@ -54,6 +59,7 @@ const METHODS: &[&str] = &[
     "clients_after",
     "code",
     "commit",
+    "docs_sites",
     "domains",
     "family_standing",
     "is_revoked",
@@ -61,6 +67,7 @@ const METHODS: &[&str] = &[
     "password",
     "provider",
     "providers",
+    "reader_session",
     "refresh_token",
     "refresh_token_owner",
     "scopes",
@@ -133,10 +140,27 @@ fn methods(text: &str) -> Vec<&str> {
 /// What a tenant's store says when it is asked for everything of a scene, one line for each reading method.
 async fn see(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)> {
     let mut seen = see_broker(there, scene).await;
+    seen.extend(see_docs(there, scene).await);
     seen.extend(see_front_door(there, scene).await);
     seen.extend(see_people(there, scene).await);
     seen.sort_unstable();
     seen
+}
+
+/// What it says of docs sites.
+async fn see_docs(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static str, bool)> {
+    const READ: &str = "a read";
+    let reader = there.reader_session(&scene.reader, NOW).await.expect(READ);
+    vec![
+        (
+            "docs_sites",
+            !there.docs_sites().await.expect(READ).is_empty(),
+        ),
+        (
+            "reader_session",
+            reader.is_some_and(|it| it.sealed == b"reader"),
+        ),
+    ]
 }
 
 /// What it says of the broker's records.
@@ -422,6 +446,7 @@ fn writes_of_the_broker(there: TenantId, scene: &Scene) -> Vec<(&'static str, Te
         ),
         ("remove_account", unit().remove_account(account.id, user)),
         ("remove_api_key", unit().remove_api_key(scene.api_key.id)),
+        ("remove_docs_site", unit().remove_docs_site(SITE)),
         (
             "remove_provider",
             unit().remove_provider(&account.provider_id),
@@ -607,6 +632,7 @@ async fn a_removed_tenant_takes_its_configuration_and_people_and_nothing_of_anot
             "cli_attempt_by_login",
             "cli_attempt_by_polling",
             "is_revoked",
+            "reader_session",
             "refresh_token_owner",
             "upstream_request",
         ]

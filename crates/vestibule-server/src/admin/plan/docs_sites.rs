@@ -112,13 +112,14 @@ impl Planner<'_> {
 fn wanted_secret(entry: &DocsSiteEntry, present: Option<&DocsSiteState>) -> Option<ClientSecretOf> {
     let stored = present.and_then(|present| present.record.sealed_secret.clone());
     match (entry.site.auth, &entry.secret, stored) {
-        (Some(UpstreamAuth::None), ..) => Some(ClientSecretOf::None),
-        (_, Some(_), Some(sealed)) if present.is_some_and(|present| present.has_given_secret) => {
-            Some(ClientSecretOf::Sealed(sealed))
-        }
-        (_, Some(given), _) => Some(ClientSecretOf::Given(given.clone())),
+        (Some(UpstreamAuth::None), ..) | (None, None, None) => Some(ClientSecretOf::None),
+        (_, Some(given), stored) => Some(match stored {
+            Some(sealed) if present.is_some_and(|present| present.has_given_secret) => {
+                ClientSecretOf::Sealed(sealed)
+            }
+            _ => ClientSecretOf::Given(given.clone()),
+        }),
         (_, None, Some(sealed)) => Some(ClientSecretOf::Sealed(sealed)),
-        (None, None, None) => Some(ClientSecretOf::None),
         (Some(_), None, None) => None,
     }
 }

@@ -106,19 +106,19 @@ async fn navigation_names_what_a_reader_may_know_of(app: &App) {
 }
 
 async fn a_page_that_cannot_be_read_without_doubt_is_not_given_out(app: &App) {
-    let _folder = site(app, json!({}), &[("index.html", "x")]).await;
+    let folder = site(app, json!({}), &[("index.html", "x")]).await;
     let hidden = "<p data-if-signed-in>SECRET</p>";
     let wide: Vec<u8> = std::iter::once(0xfeff)
         .chain(hidden.encode_utf16())
         .flat_map(u16::to_le_bytes)
         .collect();
-    super::write(_folder.path(), "wide.html", wide);
+    super::write(folder.path(), "wide.html", wide);
     super::write(
-        _folder.path(),
+        folder.path(),
         "odd.html",
         format!("<select><xmp><script>\"use strict\";</script></select>{hidden}"),
     );
-    super::write(_folder.path(), "latin.html", b"<p>gr\xfcn</p>".as_slice());
+    super::write(folder.path(), "latin.html", b"<p>gr\xfcn</p>".as_slice());
     for path in ["/docs/wide", "/docs/odd"] {
         let answer = open(app, path, "").await;
         assert_eq!(answer.status, 500, "{path}");
