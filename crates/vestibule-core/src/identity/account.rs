@@ -7,6 +7,11 @@ use crate::time::Timestamp;
 /// The longest subject that is accepted from a provider, in bytes (OpenID Connect Core, 2: 255 ASCII characters; others are longer).
 pub const SUBJECT_BYTES_MAX: usize = 512;
 
+/// Whether a text can be somebody's id at a provider: it has a length, an end, and nothing that no text column keeps.
+pub fn is_subject(text: &str) -> bool {
+    (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 /// A person's link to an upstream identity. One upstream identity belongs to one person at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectedAccount {

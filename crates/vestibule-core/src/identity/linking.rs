@@ -2,6 +2,7 @@
 //!
 //! A provider's word about an address is enough to sign in to an account here only where both sides verified the address. An account
 //! here whose address nobody proved never receives somebody's upstream identity: whoever made it may have been waiting for that (T46).
+//! And an address that the provider does not vouch for becomes nobody's: its owner would find it taken.
 
 use super::account::ConnectedAccount;
 use super::tenant::{Linking, SignUp};
@@ -116,7 +117,7 @@ pub enum LinkDecision {
     },
     /// A new person, with this link.
     CreateUser {
-        /// Whether the identity's address becomes theirs.
+        /// Whether the identity's address becomes theirs: only one that the provider vouches for.
         with_email: bool,
     },
     /// The identity is linked to the person who asked for it.
@@ -172,7 +173,7 @@ fn sign_in(identity: &UpstreamIdentity, facts: &LinkFacts<'_>, policy: LinkPolic
         SignUp::Invited | SignUp::Closed => Refuse(LinkRefusal::SignUpClosed),
     };
     let Some(holder) = facts.holder.filter(|_| identity.email.is_some()) else {
-        return create(identity.email.is_some());
+        return create(identity.email.is_some() && identity.email_verified);
     };
     let in_use = |would_work_if_verified| {
         Refuse(LinkRefusal::EmailInUse {
@@ -327,7 +328,11 @@ mod tests {
         let table = [
             // Somebody new.
             (&proved,  None,               None, None, Intent::SignIn, OPEN,                    CreateUser { with_email: true }),
-            (&claimed, None,               None, None, Intent::SignIn, OPEN,                    CreateUser { with_email: true }),
+            (&claimed, None,               None, None, Intent::SignIn, OPEN,                    CreateUser { with_email: false }),
+            (&claimed, None,               None, None, Intent::SignIn, of(Linking::Duplicates), CreateUser { with_email: false }),
+            (&claimed, None,               None, None, Intent::SignIn, of(Linking::Refuse),     CreateUser { with_email: false }),
+            (&claimed, None,               None, None, Intent::SignIn, CLOSED,                  Refuse(SignUpClosed)),
+            (&claimed, None,               None, p,    Intent::SignIn, of(Linking::Duplicates), CreateUser { with_email: false }),
             (&silent,  None,               None, None, Intent::SignIn, OPEN,                    CreateUser { with_email: false }),
             (&proved,  None,               None, None, Intent::SignIn, CLOSED,                  Refuse(SignUpClosed)),
             (&proved,  None,               None, None, Intent::SignIn, LinkPolicy { sign_up: SignUp::Invited, ..OPEN }, Refuse(SignUpClosed)),

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 pub const PROFILE_TEXT_MAX: usize = 512;
 /// The largest metadata object of one kind, in bytes of JSON.
 pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+/// How deep a metadata object may be nested, in levels: the object is the first. Readers of JSON have limits of their own, and a record
+/// travels inside of lists, answers and tokens.
+pub const METADATA_DEPTH_MAX: usize = 16;
 /// The most groups that a person can be in.
 pub const GROUPS_COUNT_MAX: usize = 200;
 
@@ -231,6 +234,14 @@ impl Profile {
             ("private_metadata", &self.private_metadata),
             ("unsafe_metadata", &self.unsafe_metadata),
         ] {
+            if !metadata
+                .values()
+                .all(|value| is_at_most(value, METADATA_DEPTH_MAX - 1))
+            {
+                return Err(format!(
+                    "`{field}` is nested deeper than {METADATA_DEPTH_MAX} levels"
+                ));
+            }
             let text = serde_json::to_string(metadata).unwrap_or_default();
             if text.len() > METADATA_BYTES_MAX {
                 return Err(format!(
@@ -247,6 +258,20 @@ impl Profile {
             ));
         }
         Ok(())
+    }
+}
+
+/// Whether a value has so many levels of objects and arrays at most. It looks no further than that.
+fn is_at_most(value: &Value, levels: usize) -> bool {
+    let within = |value: &Value| {
+        levels
+            .checked_sub(1)
+            .is_some_and(|levels| is_at_most(value, levels))
+    };
+    match value {
+        Value::Array(values) => levels > 0 && values.iter().all(within),
+        Value::Object(members) => levels > 0 && members.values().all(within),
+        _ => true,
     }
 }
 
@@ -292,6 +317,39 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn metadata_are_nested_sixteen_levels_deep_at_most() {
+        let objects =
+            |levels: usize| (0..levels).fold(json!("x"), |inner, _| json!({ "a": inner, "b": [] }));
+        let arrays = |levels: usize| {
+            let inner = (1..levels).fold(json!(1), |inner, _| json!([0, inner]));
+            json!({ "a": inner })
+        };
+        let with = |value: Value| {
+            let Value::Object(map) = value else {
+                return Ok(());
+            };
+            Profile {
+                public_metadata: map,
+                ..Profile::default()
+            }
+            .check()
+        };
+        let refused = Err("`public_metadata` is nested deeper than 16 levels".to_owned());
+        for levels in [1, 2, 15] {
+            assert_eq!(with(objects(levels)), Ok(()), "{levels}");
+            assert_eq!(with(arrays(levels)), Ok(()), "{levels}");
+        }
+        assert_eq!(with(arrays(16)), Ok(()));
+        // The empty array beside the innermost text is a level too.
+        assert_eq!(with(objects(16)), refused);
+        for levels in [17, 100, 200] {
+            assert_eq!(with(objects(levels)), refused, "{levels}");
+            assert_eq!(with(arrays(levels)), refused, "{levels}");
+        }
+    }
 
     #[test]
     fn a_user_name_is_ascii_and_folds_case() {

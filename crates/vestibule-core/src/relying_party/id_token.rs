@@ -5,7 +5,7 @@ use super::jwks::Jwks;
 use super::metadata::ProviderMetadata;
 use super::provider::Provider;
 use super::request::SignedInSince;
-use crate::identity::account::SUBJECT_BYTES_MAX;
+use crate::identity::account::is_subject;
 use crate::jose::digest::left_half_hash;
 use crate::jose::token_type::TokenType;
 use crate::jose::verify::verify_upstream;
@@ -143,7 +143,7 @@ pub fn verify(
     let auth_time = checked.auth_time.as_ref().and_then(seconds);
     let auth_time = auth_time.map(Timestamp::from_seconds);
     check_sign_in(auth_time, expected.signed_in)?;
-    if checked.sub.is_empty() || checked.sub.len() > SUBJECT_BYTES_MAX {
+    if !is_subject(&checked.sub) {
         return Err(UpstreamFault::Claim("sub"));
     }
     Ok(UpstreamClaims {
@@ -317,6 +317,10 @@ mod tests {
             (json!({"sub": "(absent)"}),                                  Err(UpstreamFault::Claim("sub"))),
             (json!({"sub": ""}),                                          Err(UpstreamFault::Claim("sub"))),
             (json!({"sub": "x".repeat(513)}),                             Err(UpstreamFault::Claim("sub"))),
+            (json!({"sub": "s-1\u{0}"}),                                  Err(UpstreamFault::Claim("sub"))),
+            (json!({"sub": "s-1\n"}),                                     Err(UpstreamFault::Claim("sub"))),
+            (json!({"sub": "s\u{7f}1"}),                                  Err(UpstreamFault::Claim("sub"))),
+            (json!({"sub": "s\u{85}1"}),                                  Err(UpstreamFault::Claim("sub"))),
             (json!({"sub": 7}),                                           Err(UpstreamFault::Claim("of another type"))),
         ];
         for (row, (changes, expected)) in table.into_iter().enumerate() {

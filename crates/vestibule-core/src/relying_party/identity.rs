@@ -3,7 +3,7 @@
 use super::fault::UpstreamFault;
 use super::id_token::UpstreamClaims;
 use super::provider::{EmailTrust, Mapping, Provider};
-use crate::identity::account::SUBJECT_BYTES_MAX;
+use crate::identity::account::is_subject;
 use crate::identity::user::{Email, PROFILE_TEXT_MAX};
 use crate::time::Timestamp;
 use crate::url::EndpointUrl;
@@ -225,8 +225,7 @@ fn identifier(value: &Value) -> Option<String> {
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
         _ => return None,
     };
-    let fits = (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    fits.then_some(text)
+    is_subject(&text).then_some(text)
 }
 
 /// An address, or nothing.
@@ -431,6 +430,8 @@ mod tests {
             json!({"id": true}),
             json!({"id": "x".repeat(513)}),
             json!({"id": "a\nb"}),
+            json!({"id": "a\u{0}"}),
+            json!({"id": "\u{9f}"}),
             json!({"sub": "1"}),
         ] {
             assert_eq!(

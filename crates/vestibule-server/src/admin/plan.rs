@@ -958,9 +958,7 @@ impl Planner<'_> {
         user.email = email;
         user.email_verified =
             entry.email_verified.unwrap_or(user.email_verified) && user.email.is_some();
-        if user.username.is_none() && user.email.is_none() {
-            self.problem(&entry.place, "a person has a username, an email or both");
-        }
+        self.check_named(entry, before, &user);
         match entry.disabled {
             Some(true) => user.disabled_at = user.disabled_at.or(Some(self.now)),
             Some(false) => user.disabled_at = None,
@@ -993,6 +991,23 @@ impl Planner<'_> {
         }
         self.check_taken(within, entry, &user);
         (self.problems.len() == before_count).then_some(user)
+    }
+
+    /// Whoever is made here, or is called something, is called something afterwards. Somebody whom a provider sent without an address
+    /// may be nameless, and is changed like anybody else; a password would open nothing to them, since nobody could type who they are.
+    fn check_named(&mut self, entry: &UserEntry, before: Option<&User>, user: &User) {
+        let is_nameless = |user: &User| user.username.is_none() && user.email.is_none();
+        if !is_nameless(user) {
+            return;
+        }
+        if !before.is_some_and(is_nameless) {
+            self.problem(&entry.place, "a person has a username, an email or both");
+        } else if entry.password.is_some() {
+            self.problem(
+                format!("{}.password", entry.place),
+                "nobody can sign in with a password without a username or an email; give the person one of them first",
+            );
+        }
     }
 
     fn check_taken(&mut self, within: &Within<'_>, entry: &UserEntry, user: &User) {

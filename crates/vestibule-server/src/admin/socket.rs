@@ -119,9 +119,18 @@ async fn converse(shared: &Arc<Shared>, stream: UnixStream, owner: u32) -> io::R
             Ok(value) => Answer::Ok(value),
             Err(error) => Answer::Error(error),
         },
-        Err(error) => Answer::Error(ActionError::usage(format!(
-            "the server does not understand this command ({error}); is it another version?"
-        ))),
+        Err(error) => {
+            // The text may hold secrets, and so may the words of the error: only where it stopped is said.
+            tracing::warn!(
+                kind = ?error.classify(),
+                column = error.column(),
+                bytes = line.len(),
+                "a command on the operator's socket cannot be read"
+            );
+            Answer::Error(ActionError::usage(format!(
+                "the server does not understand this command ({error}); is it another version?"
+            )))
+        }
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
@@ -184,8 +193,22 @@ async fn exchange(stream: UnixStream, action: &Action) -> Result<Value, ActionEr
     match serde_json::from_str(&line) {
         Ok(Answer::Ok(value)) => Ok(value),
         Ok(Answer::Error(error)) => Err(error),
-        Err(_) => Err(ActionError::unavailable(
+        Err(_) if line.is_empty() => Err(ActionError::unavailable(
             "the server closed the connection; its log says why",
         )),
+        Err(error) => {
+            tracing::warn!(
+                kind = ?error.classify(),
+                column = error.column(),
+                bytes = line.len(),
+                "an answer on the operator's socket cannot be read"
+            );
+            Err(ActionError::unavailable(format!(
+                "the server's answer cannot be read ({:?} at byte {} of {}); is it another version?",
+                error.classify(),
+                error.column(),
+                line.len()
+            )))
+        }
     }
 }

@@ -100,6 +100,28 @@ pub(crate) enum IdTokenFault {
     NoAuthTime,
 }
 
+/// What is wrong with a person's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubjectFault {
+    /// It has a NUL.
+    Nul,
+    /// It has another control character.
+    Control,
+    /// It is longer than anybody's.
+    Long,
+}
+
+impl SubjectFault {
+    /// The id.
+    pub(super) fn subject(self) -> String {
+        match self {
+            Self::Nul => "mock-\0".to_owned(),
+            Self::Control => "mock-\n".to_owned(),
+            Self::Long => "x".repeat(5000),
+        }
+    }
+}
+
 /// How the provider treats one sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
@@ -123,6 +145,8 @@ pub(crate) enum Behaviour {
     UserInfo(Fault),
     /// User info speaks of somebody else.
     OtherSubject,
+    /// The person's id is one that no record keeps, wherever it is said.
+    Subject(SubjectFault),
 }
 
 /// A behaviour to choose.
@@ -153,7 +177,7 @@ const fn choice(id: &'static str, words: &'static str, behaviour: Behaviour) -> 
 
 /// Every behaviour besides the honest one, whose name is `honest`, and refusing, whose name is `refuse`.
 #[rustfmt::skip]
-pub(crate) const GROUPS: [Group; 4] = [
+pub(crate) const GROUPS: [Group; 5] = [
     Group { title: "The way back", choices: &[
         choice("wrong-state",        "Comes back with another state",          Behaviour::OtherState),
         choice("no-state",           "Comes back without a state",             Behaviour::NoState),
@@ -182,6 +206,11 @@ pub(crate) const GROUPS: [Group; 4] = [
         choice("future-sign-in",     "Says that the sign-in is tomorrow",      Behaviour::IdToken(IdTokenFault::FutureSignIn)),
         choice("no-auth-time",       "Never says when the sign-in was",        Behaviour::IdToken(IdTokenFault::NoAuthTime)),
         choice("no-id-token",        "Is missing",                             Behaviour::IdToken(IdTokenFault::Missing)),
+    ]},
+    Group { title: "The person’s id", choices: &[
+        choice("nul-subject",        "Has a NUL character",                    Behaviour::Subject(SubjectFault::Nul)),
+        choice("control-subject",    "Has a line break",                       Behaviour::Subject(SubjectFault::Control)),
+        choice("long-subject",       "Has 5000 letters",                       Behaviour::Subject(SubjectFault::Long)),
     ]},
     Group { title: "User info", choices: &[
         choice("wrong-subject",      "Is about somebody else",                 Behaviour::OtherSubject),

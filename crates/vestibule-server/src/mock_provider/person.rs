@@ -18,7 +18,13 @@ impl MockProvider {
         let mut put = |name: &str, value: Value| {
             claims.insert(name.to_owned(), value);
         };
-        put("sub", json!(person.subject()));
+        put(
+            "sub",
+            match allowed.behaviour {
+                Behaviour::Subject(fault) => json!(fault.subject()),
+                _ => json!(person.subject()),
+            },
+        );
         if allowed.has_scope("profile") {
             put("name", json!(person.name));
             put("preferred_username", json!(person.id));
@@ -54,9 +60,13 @@ impl MockProvider {
 
     /// The user of the plain dialect: the id is a number, and the address is not here unless it is public.
     pub(super) fn plain_user(&self, headers: &HeaderMap, now: Timestamp) -> Answer {
-        self.plain(headers, now, |person, _| {
+        self.plain(headers, now, |person, allowed| {
+            let id = match allowed.behaviour {
+                Behaviour::Subject(fault) => json!(fault.subject()),
+                _ => json!(person.number),
+            };
             json!({
-                "id": person.number,
+                "id": id,
                 "login": person.id,
                 "name": person.name,
                 "email": null,

@@ -270,6 +270,14 @@ async fn rules_that_need_the_records_name_their_place() {
             "tenant[0].user[0]: `nickname` is longer than 512 characters",
         ),
         (
+            format!(
+                "{head}[[tenant.user]]\nusername = \"bob\"\nprivate_metadata = {}1{}\n",
+                "{ a = ".repeat(17),
+                " }".repeat(17)
+            ),
+            "tenant[0].user[0]: `private_metadata` is nested deeper than 16 levels",
+        ),
+        (
             format!("{head}id = \"6f1c1f3e-6b0e-4b7e-9a50-0c1f5d1f7a02\"\n"),
             "tenant[0].id: the tenant `default` has the id",
         ),

@@ -13,7 +13,7 @@ use crate::http::reply::{Failure, Reply};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use vestibule_core::id::{AccountId, UserId};
-use vestibule_core::identity::account::{ConnectedAccount, SUBJECT_BYTES_MAX};
+use vestibule_core::identity::account::{ConnectedAccount, SUBJECT_BYTES_MAX, is_subject};
 use vestibule_core::identity::user::Email;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::relying_party::provider::ProviderId;
@@ -131,11 +131,7 @@ async fn list(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
 
 /// An id at a provider and an address, as somebody wrote them.
 fn check(fields: &mut Fields, subject: Option<&str>, email: Option<&str>) {
-    if subject.is_some_and(|subject| {
-        subject.is_empty()
-            || subject.len() > SUBJECT_BYTES_MAX
-            || subject.contains(char::is_control)
-    }) {
+    if subject.is_some_and(|subject| !is_subject(subject)) {
         fields.problem(
             "account_id",
             &format!("must have 1 to {SUBJECT_BYTES_MAX} bytes"),

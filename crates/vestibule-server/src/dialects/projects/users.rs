@@ -109,6 +109,12 @@ impl<'a> Whole<'a> {
         }
     }
 
+    /// An address that a provider told of somebody who has none of their own. It opens nothing and keeps nobody else from it (T46).
+    fn told_email(&self) -> Option<&String> {
+        let mut accounts = self.accounts.iter();
+        accounts.find_map(|account| account.email.as_ref())
+    }
+
     /// The members that the SDKs read. Whoever is disabled here is restricted there.
     fn view(&self, tier: Tier) -> Map<String, Value> {
         let (user, profile) = (self.user, &self.user.profile);
@@ -116,8 +122,8 @@ impl<'a> Whole<'a> {
         let providers: Vec<Value> = self.accounts.iter().map(provider).collect();
         let mut view = members(json!({
             "id": user.id,
-            "primary_email": user.email,
-            "primary_email_verified": user.email_verified,
+            "primary_email": user.email.as_ref().or_else(|| self.told_email()),
+            "primary_email_verified": user.email.is_some() && user.email_verified,
             "display_name": profile.name.as_ref().or(user.username.as_ref()),
             "profile_image_url": profile.picture,
             "signed_up_at_millis": millis(self.times.created_at),

@@ -69,6 +69,9 @@ async fn t47_user_info_that_is_wrong_is_refused_and_nothing_is_written(world: &W
     let asked = || world.upstream.seen("/userinfo").len();
     for (behaviour, code, detail, times) in [
         ("wrong-subject", DENIED, "is another person's", 1),
+        ("nul-subject", DENIED, "the claim `sub` is missing", 0),
+        ("control-subject", DENIED, "the claim `sub` is missing", 0),
+        ("long-subject", DENIED, "the claim `sub` is missing", 0),
         // One that fails is asked again; one that answers something else is not.
         (
             "userinfo-broken",
@@ -401,6 +404,9 @@ async fn t47_user_info_of_a_plain_provider_that_is_wrong_is_refused(settings: &[
             ("private", UNAVAILABLE, "its token endpoint does not answer"),
             ("userinfo-broken", UNAVAILABLE, silent),
             ("userinfo-html", DENIED, "the user info is not accepted"),
+            ("nul-subject", DENIED, "no id of the person"),
+            ("control-subject", DENIED, "no id of the person"),
+            ("long-subject", DENIED, "no id of the person"),
             ("userinfo-huge", UNAVAILABLE, silent),
             ("userinfo-private", UNAVAILABLE, silent),
         ] {

@@ -384,6 +384,8 @@ async fn whatever_goes_wrong_ends_on_the_sign_in_page_in_words(world: &World<'_>
         ("mary:unsigned", wrong),
         ("mary:expired", wrong),
         ("mary:wrong-subject", wrong),
+        ("mary:nul-subject", wrong),
+        ("mary:long-subject", wrong),
         ("mary:userinfo-broken", silent),
         ("mary:userinfo-html", wrong),
         ("karl", "There is an account with your address already"),

@@ -12,6 +12,7 @@ in_both_worlds! {
     t46_an_address_that_both_sides_verified_links,
     t46_an_unverified_account_here_never_captures,
     t46_an_unverified_address_there_never_captures,
+    t46_an_address_that_a_provider_does_not_vouch_for_stays_its_owner_s,
     t46_the_case_of_an_address_does_not_make_it_another,
     t46_refuse_refuses_even_when_both_sides_verified,
     t46_duplicates_are_new_people_without_the_address,
@@ -19,6 +20,7 @@ in_both_worlds! {
     t33_a_link_waits_for_the_proof_of_its_code,
     t46_a_link_that_somebody_was_quicker_with_is_refused,
     somebody_without_an_address_signs_up_without_one,
+    somebody_without_a_name_is_changed_by_their_id_and_gets_no_password,
     nobody_signs_up_where_sign_up_is_closed_but_people_sign_in,
     a_disabled_person_does_not_sign_in,
     a_removed_person_signs_up_anew_with_the_same_identity,
@@ -88,6 +90,55 @@ async fn t46_an_unverified_address_there_never_captures(world: &World<'_>) {
     assert_in_use(world, "karl", in_use("karl@example.org", true)).await;
 }
 
+async fn t46_an_address_that_a_provider_does_not_vouch_for_stays_its_owner_s(world: &World<'_>) {
+    // Mallory claims Ada's address before Ada comes.
+    let mallory = world.sign_in("mallory").await;
+    assert_eq!(mallory["is_new_user"], true);
+    let claims = decode(mallory["access_token"].as_str().unwrap()).1;
+    assert_eq!(
+        (&claims["email"], &claims["email_verified"]),
+        (&Value::Null, &json!(false))
+    );
+    let me = async |tokens: &Value| {
+        let headers = World::client(tokens);
+        world
+            .call(Method::GET, "/users/me", &headers, None)
+            .await
+            .json()
+    };
+    let told = me(&mallory).await;
+    assert_eq!(
+        [
+            &told["primary_email"],
+            &told["primary_email_verified"],
+            &told["auth_with_email"]
+        ],
+        [&json!("ada@example.com"), &json!(false), &json!(false)]
+    );
+    assert_eq!(told["oauth_providers"][0]["email"], "ada@example.com");
+    let path = format!("/users/{}", subject(&mallory));
+    let seen = world.call(Method::GET, &path, &World::server(), None).await;
+    assert_eq!(seen.json()["primary_email_auth_enabled"], false);
+    // Nobody can declare proved what is not theirs.
+    let body = json!({ "primary_email_verified": true });
+    let page = world
+        .call(Method::PATCH, &path, &World::server(), Some(body))
+        .await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.body);
+    let ada = world.sign_in("ada").await;
+    assert_eq!(ada["is_new_user"], true);
+    let owned = me(&ada).await;
+    assert_eq!(
+        [&owned["primary_email"], &owned["primary_email_verified"]],
+        [&json!("ada@example.com"), &json!(true)]
+    );
+    assert_ne!(subject(&ada), subject(&mallory));
+    // Mallory stays who they are, still without it.
+    let again = world.sign_in("mallory").await;
+    assert_eq!(subject(&again), subject(&mallory));
+    assert_eq!(me(&again).await["primary_email_verified"], false);
+}
+
 async fn t46_the_case_of_an_address_does_not_make_it_another(world: &World<'_>) {
     world
         .create_user("attacker", "MARY@Example.org", false)
@@ -135,6 +186,61 @@ async fn somebody_without_an_address_signs_up_without_one(world: &World<'_>) {
         (&Value::Null, &json!(false))
     );
     assert_eq!(subject(&world.sign_in("emmy").await), subject(&tokens));
+}
+
+async fn somebody_without_a_name_is_changed_by_their_id_and_gets_no_password(world: &World<'_>) {
+    let emmy = world.sign_in("emmy").await;
+    let act = async |action: &str, more: Value| {
+        let mut whole = json!({ "action": action, "tenant": "default", "user": subject(&emmy) });
+        let members = more.as_object().unwrap().clone();
+        whole.as_object_mut().unwrap().extend(members);
+        world.app.server.perform(whole).await
+    };
+    let set = |set: Value| json!({ "set": set });
+    for refused in [
+        act("user_set_password", json!({})).await,
+        act(
+            "user_set_password",
+            json!({ "password": "correct horse of Emmy" }),
+        )
+        .await,
+        act(
+            "user_update",
+            set(json!({ "password": "correct horse of Emmy" })),
+        )
+        .await,
+    ] {
+        let error = refused.unwrap_err();
+        assert!(
+            error.contains("give the person one of them first"),
+            "{error}"
+        );
+    }
+    act("user_update", set(json!({ "name": "Amalie", "email": "" })))
+        .await
+        .unwrap();
+    act("user_disable", json!({})).await.unwrap();
+    assert_eq!(
+        error(&world.answer("emmy", &[]).await).1,
+        "SIGN_UP_REJECTED"
+    );
+    let refresh = world.refresh(emmy["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(refresh.status, StatusCode::UNAUTHORIZED);
+    act("user_enable", json!({})).await.unwrap();
+    assert_eq!(subject(&world.sign_in("emmy").await), subject(&emmy));
+    // With a name they get a password, and nobody who has one loses the last.
+    act("user_update", set(json!({ "username": "emmy" })))
+        .await
+        .unwrap();
+    act("user_set_password", json!({})).await.unwrap();
+    let error = act("user_update", set(json!({ "username": "" })))
+        .await
+        .unwrap_err();
+    assert!(error.contains("a username, an email or both"), "{error}");
+    let nobody =
+        json!({ "action": "user_create", "tenant": "default", "set": { "name": "Nobody" } });
+    let error = world.app.server.perform(nobody).await.unwrap_err();
+    assert!(error.contains("a username, an email or both"), "{error}");
 }
 
 async fn nobody_signs_up_where_sign_up_is_closed_but_people_sign_in(world: &World<'_>) {

@@ -48,6 +48,11 @@ async fn me(world: &World<'_>, tokens: &Value) -> Value {
     good(&page, 200)
 }
 
+/// An object of so many levels.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!({ "a": inner }))
+}
+
 async fn patch_me(world: &World<'_>, tokens: &Value, body: Value) -> Page {
     world
         .call(Method::PATCH, "/users/me", &as_client(tokens), Some(body))
@@ -470,6 +475,7 @@ async fn values_that_do_not_fit_are_refused_all_at_once(world: &World<'_>) {
     let bob = id_of(world, "bob").await;
     let before = read(world, &bob).await;
     let big = json!({ "a": "x".repeat(17 * 1024) });
+    let deep = nested(17);
     for (name, value) in [
         ("display_name", json!(7)),
         ("display_name", json!("x".repeat(513))),
@@ -483,10 +489,15 @@ async fn values_that_do_not_fit_are_refused_all_at_once(world: &World<'_>) {
         ("client_metadata", json!("text")),
         ("client_metadata", big.clone()),
         ("client_metadata", json!({ "a": "\u{0}" })),
+        ("client_metadata", deep.clone()),
+        ("client_metadata", nested(100)),
+        ("client_metadata", json!({ "a": [deep.clone()] })),
         ("client_read_only_metadata", json!(1)),
         ("client_read_only_metadata", big.clone()),
+        ("client_read_only_metadata", deep.clone()),
         ("server_metadata", json!(false)),
         ("server_metadata", big),
+        ("server_metadata", deep),
         ("primary_email", json!("not an address")),
         ("primary_email", json!("")),
         ("primary_email", json!({})),
@@ -512,6 +523,19 @@ async fn values_that_do_not_fit_are_refused_all_at_once(world: &World<'_>) {
     schema(
         &page,
         &["body.display_name", "body.primary_email", "body.colour"],
+    );
+    schema(
+        &patch(world, &bob, json!({ "client_metadata": nested(17) })).await,
+        &["body.client_metadata is nested deeper than 16 levels"],
+    );
+    let mary = world.sign_in("mary").await;
+    schema(
+        &patch_me(world, &mary, json!({ "client_metadata": nested(124) })).await,
+        &["body.client_metadata is nested deeper than 16 levels"],
+    );
+    good(
+        &patch_me(world, &mary, json!({ "client_metadata": nested(16) })).await,
+        200,
     );
     let body = json!({ "primary_email": null, "primary_email_verified": true });
     schema(

@@ -141,7 +141,7 @@ impl Changes {
         if let Some(verified) = self.primary_email_verified {
             if verified && user.email.is_none() {
                 return refuse(
-                    "body.primary_email_verified must be false: there is no primary_email"
+                    "body.primary_email_verified must be false: the user has no primary_email of their own; set it too"
                         .to_owned(),
                 );
             }

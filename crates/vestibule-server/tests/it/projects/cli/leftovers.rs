@@ -2,12 +2,14 @@
 
 use super::{assert_status, complete, poll, start};
 use crate::support::project::{World, in_both_worlds};
+use crate::support::project_links::user_id;
 use http::{Method, StatusCode};
 use serde_json::json;
 
 in_both_worlds! {
     an_attempt_that_is_never_fetched_leaves_no_session,
     a_person_who_signed_out_meanwhile_lets_nobody_in,
+    a_password_that_changed_meanwhile_lets_nobody_in,
     a_session_of_a_command_line_outlives_the_one_that_let_it_in,
 }
 
@@ -41,6 +43,26 @@ async fn a_person_who_signed_out_meanwhile_lets_nobody_in(world: &World<'_>) {
     let before = world.rows().await;
     assert_status(&poll(world, &attempt).await, "expired");
     assert_eq!(world.rows().await, before);
+}
+
+async fn a_password_that_changed_meanwhile_lets_nobody_in(world: &World<'_>) {
+    for body in [
+        json!({ "password": "another horse battery staple" }),
+        json!({ "password": null }),
+    ] {
+        let mary = world.sign_in("mary").await;
+        let attempt = start(world, json!({})).await;
+        let page = complete(world, &attempt, &mary).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let path = format!("/users/{}", user_id(&mary));
+        let page = world
+            .call(Method::PATCH, &path, &World::server(), Some(body))
+            .await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let before = world.rows().await;
+        assert_status(&poll(world, &attempt).await, "expired");
+        assert_eq!(world.rows().await, before);
+    }
 }
 
 async fn a_session_of_a_command_line_outlives_the_one_that_let_it_in(world: &World<'_>) {
