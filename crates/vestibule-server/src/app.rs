@@ -654,10 +654,17 @@ fn refused_early(ctx: &Ctx, found: &Found<'_>) -> Option<Reply> {
         }
         return Some(reply);
     }
-    // Of what a GET may do, only reading is a HEAD's.
+    // Of what a GET may do, only reading is a HEAD's (RFC 9110, 9.1). The page after a sign-out takes dead sessions out of the cookie.
     let reads = matches!(
         found.route,
-        Route::Home | Route::Asset | Route::Metadata | Route::KeySet
+        Route::Home
+            | Route::Asset
+            | Route::Metadata
+            | Route::KeySet
+            | Route::SignIn
+            | Route::SignUp
+            | Route::Accounts
+            | Route::Consent
     );
     let head = ctx.method == Method::HEAD && reads;
     if !head && !found.methods.contains(&ctx.method) {

@@ -3,7 +3,7 @@
 
 use super::error::{ErrorCode, OAuthError};
 use crate::time::Timestamp;
-use crate::url::{Issuer, RedirectUri};
+use crate::url::RedirectUri;
 use serde_json::{Value, json};
 
 /// A known error. Its name is its code.
@@ -373,7 +373,7 @@ impl KnownError {
     /// What it is called in OAuth (RFC 6749, 4.1.2.1): the `error` of a redirect.
     /// The address at the app that the error is returned to: what OAuth says of errors (with `state` and `iss`, RFC 9207), and what
     /// the SDKs read beside it.
-    pub fn redirect(&self, to: &RedirectUri, state: &str, issuer: &Issuer) -> String {
+    pub fn redirect(&self, to: &RedirectUri, state: &str, iss: &str) -> String {
         let message = self.message();
         let description = OAuthError::quoting(self.oauth_code(), &message.replace('\n', " "));
         let mut query = ::url::form_urlencoded::Serializer::new(String::new());
@@ -387,18 +387,18 @@ impl KnownError {
                 &self.details().unwrap_or_else(|| json!({})).to_string(),
             )
             .append_pair("state", state)
-            .append_pair("iss", issuer.as_str());
+            .append_pair("iss", iss);
         join(to, &query.finish())
     }
 }
 
 /// The address at the app that a code is returned to.
-pub fn code_redirect(to: &RedirectUri, code: &str, state: &str, issuer: &Issuer) -> String {
+pub fn code_redirect(to: &RedirectUri, code: &str, state: &str, iss: &str) -> String {
     let mut query = ::url::form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("code", code)
         .append_pair("state", state)
-        .append_pair("iss", issuer.as_str());
+        .append_pair("iss", iss);
     join(to, &query.finish())
 }
 
@@ -449,11 +449,10 @@ mod tests {
             email: Some("\u{202e}é\"@x.example".to_owned()),
             would_work_if_verified: true,
         };
-        let issuer = Issuer::parse("https://id.example").unwrap();
         let address = error.redirect(
             &RedirectUri::matched("https://a.example/cb?x=1"),
             "s&t",
-            &issuer,
+            "https://id.example",
         );
         let pairs: std::collections::BTreeMap<String, String> = ::url::Url::parse(&address)
             .unwrap()

@@ -20,6 +20,7 @@ use vestibule_core::identity::account::ConnectedAccount;
 use vestibule_core::identity::linking::{
     Intent, LinkDecision, LinkFacts, LinkPolicy, LinkRefusal, LocalPerson, decide,
 };
+use vestibule_core::identity::tenant::{DEFAULT_SLUG, DomainKind};
 use vestibule_core::identity::user::{Email, Profile, User};
 use vestibule_core::oauth::params::Params;
 use vestibule_core::relying_party::callback::{self, Callback};
@@ -36,8 +37,8 @@ use vestibule_store::users::UserRecord;
 /// How often a decision is made again when its guard was lost.
 const TRIES_MAX: usize = 3;
 
-/// An answer of which nothing is known: there is nowhere to send anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An answer that is not taken here.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stray {
     /// No `state` of ours, or another provider's.
     Unknown,
@@ -47,6 +48,8 @@ pub(crate) enum Stray {
     OtherBrowser,
     /// The browser brought no cookie.
     NoCookie,
+    /// It is taken where the browser left: below this address, which is the tenant's too.
+    Elsewhere(String),
 }
 
 /// Why an answer that is expected leads nowhere.
@@ -159,6 +162,10 @@ pub(crate) async fn receive(
     if pending.provider != provider {
         return Ok(Err(Stray::Unknown));
     }
+    // Before anything is used up: there it is decided, here it is not.
+    if let Some(base) = elsewhere(ctx, &pending).await? {
+        return Ok(Err(Stray::Elsewhere(base)));
+    }
     match (&pending.browser, session::browser(ctx)) {
         (None, _) => {}
         (Some(_), None) => return Ok(Err(Stray::NoCookie)),
@@ -196,6 +203,32 @@ pub(crate) async fn receive(
             trouble(pending, Trouble::Fault(fault))
         }
     }
+}
+
+/// Where the tenant answers on the host that the browser left from, if it came back to another: the provider knows one address of
+/// ours, and the cookie is on the host that the person uses. Only our own row says which, and only a host that is the tenant's still
+/// counts (T02, T38).
+async fn elsewhere(ctx: &Ctx, pending: &Pending) -> Result<Option<String>, Failure> {
+    let (shared, left) = (&ctx.shared, &pending.origin);
+    if pending.browser.is_none() || *left == ctx.origin {
+        return Ok(None);
+    }
+    let slug = &ctx.tenant.tenant.slug;
+    if *left == shared.public_address.origin {
+        let base = &shared.public_url;
+        return Ok(Some(match slug.as_str() {
+            DEFAULT_SLUG => base.as_str().to_owned(),
+            slug => base.below(slug).as_str().to_owned(),
+        }));
+    }
+    let Some((_, host)) = left.split_once("://") else {
+        return Ok(None);
+    };
+    let is_ours = shared
+        .tenant_of_host(host)
+        .await?
+        .is_some_and(|(known, kind)| known == *slug && kind != DomainKind::Satellite);
+    Ok(is_ours.then(|| left.clone()))
 }
 
 async fn ask(
@@ -359,24 +392,29 @@ impl Known {
     ) -> Result<Self, Failure> {
         let provider = &upstream.provider.id;
         let store = ctx.store();
-        let (account, owner) = match store.account_of(provider, &told.identity.subject).await? {
-            Some((account, user)) => (Some(account), Some(user)),
-            None => (None, None),
+        let subject = &told.identity.subject;
+        let mut found = store.account_of(provider, subject).await?;
+        let holder = match (&told.identity.email, &found) {
+            (Some(email), None) => store.user_by_email(email).await?,
+            _ => None,
         };
+        let mut holder = match holder {
+            Some(record) => Some(person(ctx, provider, &record.user).await?),
+            None => None,
+        };
+        // Between these reads another answer about the same person may have made or linked them: then the account is there now, and
+        // nobody else has the address.
+        if holder.is_some() {
+            found = store.account_of(provider, subject).await?;
+            holder = holder.filter(|_| found.is_none());
+        }
+        let (account, owner) = found.unzip();
         let owner = match (owner, intent) {
             (None, Intent::Link(user_id)) => store.user(user_id).await?.map(|record| record.user),
             (owner, _) => owner,
         };
         let owner = match owner {
             Some(user) => Some(person(ctx, provider, &user).await?),
-            None => None,
-        };
-        let holder = match (&told.identity.email, &account) {
-            (Some(email), None) => store.user_by_email(email).await?,
-            _ => None,
-        };
-        let holder = match holder {
-            Some(record) => Some(person(ctx, provider, &record.user).await?),
             None => None,
         };
         Ok(Self {

@@ -70,6 +70,9 @@ pub(crate) struct Pending {
     /// The browser that must bring the answer; none where the app's script asked and the browser is not known (seed 001, JSON).
     #[serde(rename = "w")]
     pub(crate) browser: Option<String>,
+    /// The origin that it left from: its cookie is there and nowhere else.
+    #[serde(rename = "o")]
+    pub(crate) origin: String,
     /// When the person must have proved there who they are; any time will do where nobody asked.
     #[serde(rename = "a")]
     pub(crate) signed_in: Option<SignedInSince>,
@@ -147,6 +150,7 @@ pub(crate) async fn depart(
         redirect_uri: callback_address(ctx, provider),
         extra_scopes: departure.extra_scopes,
         browser: departure.browser.map(str::to_owned),
+        origin: ctx.origin.clone(),
         signed_in: departure.freshness.expected(provider, ctx.now),
         errand: departure.errand,
     };

@@ -7,13 +7,10 @@ use crate::broker::arrival::{Arrival, Settled, Stray, Trouble, foresee, receive,
 use crate::broker::departure::{Departure, Errand, Stay, depart};
 use crate::broker::hosted;
 use crate::http::context::Ctx;
-use crate::http::projects::{Project, Upstream, callback_path};
+use crate::http::projects::{Project, callback_path};
 use crate::http::reply::{self, Failure, Reply};
-use crate::http::seal::Purpose;
 use crate::http::session;
 use crate::ui::words::{self, ErrorWords};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -37,11 +34,7 @@ use vestibule_core::relying_party::callback;
 use vestibule_core::relying_party::request::Freshness;
 use vestibule_core::secret::{Handle, HandleKind};
 use vestibule_core::time::Timestamp;
-use vestibule_core::url::Issuer;
 use vestibule_store::{Committed, TenantUnit};
-
-/// The parameter that holds, sealed, under which address the app asked before the browser was sent to the tenant's own host.
-const BASE: &str = "vestibule_base";
 
 /// `GET /auth/oauth/authorize/{provider}`.
 pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
@@ -66,10 +59,6 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         return Ok(refuse(ctx, KnownError::OAuthProviderNotFoundOrNotEnabled));
     };
     let as_json = request.response_mode == OuterResponseMode::Json;
-    if !as_json && let Some(location) = own_host(ctx, upstream, &params)? {
-        let reply = reply::redirect(StatusCode::TEMPORARY_REDIRECT, &location)?;
-        return Ok(Ok(reply));
-    }
     let link = match &request.kind {
         // Whoever came back would be refused.
         OuterType::Authenticate if !upstream.provider.sign_in => {
@@ -88,7 +77,7 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         errand: Errand::Project {
             params: params.encode(OUTER_PARAMETERS),
             link,
-            base: base_of(ctx, &params),
+            base: format!("{}{}", ctx.origin, ctx.base_path),
         },
         extra_scopes: request.provider_scope.clone(),
         login_hint: None,
@@ -117,50 +106,6 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         reply::set_cookie(&mut reply, &cookie);
     }
     Ok(Ok(reply))
-}
-
-/// The address of the same request on the tenant's own host, where that is another than the one that was asked: the provider sends
-/// the browser back to the tenant's, and it brings no cookie there but one that it got there.
-fn own_host(ctx: &Ctx, upstream: &Upstream, params: &Params) -> Result<Option<String>, Failure> {
-    let issuer = &ctx.tenant.tenant.issuer;
-    if issuer.origin() == ctx.origin || upstream.provider.callback_url.is_some() {
-        return Ok(None);
-    }
-    let base = asked_base(ctx);
-    let sealed = ctx
-        .shared
-        .root_key
-        .seal(Purpose::Requests, &base_place(ctx), base.as_bytes())
-        .map_err(|_| Failure::Internal("a base cannot be sealed"))?;
-    Ok(Some(issuer.join(&format!(
-        "/api/v1/auth/oauth/authorize/{}?{}&{BASE}={}",
-        upstream.provider.id,
-        params.encode(OUTER_PARAMETERS),
-        URL_SAFE_NO_PAD.encode(sealed)
-    ))))
-}
-
-/// The address under which the app reached us, which its SDK holds the answer's `iss` against: that of this request, or that of
-/// the one that was sent here from another host.
-fn base_of(ctx: &Ctx, params: &Params) -> String {
-    params
-        .get(BASE)
-        .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
-        .and_then(|sealed| {
-            let key = &ctx.shared.root_key;
-            key.open(Purpose::Requests, &base_place(ctx), &sealed).ok()
-        })
-        .and_then(|base| String::from_utf8(base.to_vec()).ok())
-        .unwrap_or_else(|| asked_base(ctx))
-}
-
-fn asked_base(ctx: &Ctx) -> String {
-    format!("{}{}", ctx.origin, ctx.base_path)
-}
-
-/// What a sealed base belongs to. No browser's value is like it, so it is no dialogue's.
-fn base_place(ctx: &Ctx) -> Vec<u8> {
-    [ctx.tenant.tenant.id.bytes().as_slice(), b"project base"].concat()
 }
 
 fn place(provider: &str) -> String {
@@ -235,13 +180,16 @@ pub(super) async fn callback(ctx: &mut Ctx, provider: &str) -> Answer {
     };
     let arrival = match receive(ctx, provider, &params).await? {
         Ok(arrival) => arrival,
-        // A form that another site posts brings no Lax cookie; the same by GET does.
-        Err(Stray::NoCookie) if posted => return Ok(Ok(bounce(ctx, provider, &params)?)),
         Err(stray) => {
             let words = match stray {
                 Stray::Unknown => &words::BROKEN_ANSWER,
                 Stray::Replayed => &words::EXPIRED_LINK,
                 Stray::OtherBrowser => &words::OTHER_BROWSER,
+                Stray::Elsewhere(base) => return Ok(Ok(bounce(&base, provider, &params)?)),
+                // A form that another site posts brings no Lax cookie; the same by GET does.
+                Stray::NoCookie if posted => {
+                    return Ok(Ok(bounce(&ctx.base_path, provider, &params)?));
+                }
                 Stray::NoCookie => &words::COOKIES_REFUSED,
             };
             return Ok(Ok(stray_page(ctx, words)));
@@ -250,11 +198,9 @@ pub(super) async fn callback(ctx: &mut Ctx, provider: &str) -> Answer {
     match arrival.pending.errand.clone() {
         Errand::Hosted { .. } => Ok(Ok(hosted::finish(ctx, arrival).await?)),
         Errand::Project { params, link, base } => {
-            let issuer =
-                Issuer::parse(&base).map_err(|_| Failure::Internal("a base that is no URL"))?;
             let params = Params::parse(params.as_bytes())
                 .map_err(|_| Failure::Internal("a request that was kept is no query"))?;
-            finish(ctx, provider, &arrival, &params, link, &issuer).await
+            finish(ctx, provider, &arrival, &params, link, &base).await
         }
     }
 }
@@ -263,9 +209,11 @@ fn stray_page(ctx: &Ctx, words: &ErrorWords) -> Reply {
     reply::error_page(ctx, StatusCode::BAD_REQUEST, words, None)
 }
 
-fn bounce(ctx: &Ctx, provider: &str, params: &Params) -> Result<Reply, Failure> {
+/// The same answer by GET, at the same callback below another base of the tenant's or this one.
+fn bounce(base: &str, provider: &str, params: &Params) -> Result<Reply, Failure> {
     let query = params.encode(&["code", "state", "error", "error_description", "iss", "user"]);
-    reply::see_other(ctx, &format!("{}?{query}", callback_path(provider)))
+    let location = format!("{base}{}?{query}", callback_path(provider));
+    reply::redirect(StatusCode::SEE_OTHER, &location)
 }
 
 /// The answer to the app: a code, or what went wrong.
@@ -275,7 +223,7 @@ async fn finish(
     arrival: &Arrival,
     params: &Params,
     link: Option<UserId>,
-    issuer: &Issuer,
+    iss: &str,
 ) -> Answer {
     let project = Arc::clone(ctx.tenant.project(&ctx.shared).await?);
     let state = params.get("state").unwrap_or_default();
@@ -290,11 +238,14 @@ async fn finish(
             code = error.code(),
             "a brokered sign-in returns an error to the app"
         );
-        let location = error.redirect(&address, state, issuer);
-        Ok(Ok(reply::redirect(
-            StatusCode::TEMPORARY_REDIRECT,
-            &location,
-        )?))
+        let location = error.redirect(&address, state, iss);
+        // After a 307 the browser would post the provider's form to the app (RFC 9700, 4.12).
+        let status = if ctx.method == Method::POST {
+            StatusCode::SEE_OTHER
+        } else {
+            StatusCode::TEMPORARY_REDIRECT
+        };
+        Ok(Ok(reply::redirect(status, &location)?))
     };
     // Also what else is not accepted now, such as a key or a scope. A provider that is gone was found out before.
     let request = match parse(ctx, &project, provider, params, true) {
@@ -357,7 +308,7 @@ async fn finish(
                 &request.redirect_uri,
                 code.reveal().reveal(),
                 &request.state,
-                issuer,
+                iss,
             );
             Ok(Ok(reply::redirect(StatusCode::SEE_OTHER, &location)?))
         }

@@ -16,6 +16,7 @@ in_both_worlds! {
     a_code_goes_to_its_provider_once_with_our_secret_and_verifier,
     an_answer_counts_once,
     one_of_twenty_answers_at_once_wins,
+    a_new_person_who_comes_eight_times_at_once_is_one,
     t64_keys_that_rotate_are_fetched_and_no_more_often_than_they_should,
     t33_an_answer_in_another_browser_or_without_a_cookie_is_refused,
     two_tabs_of_an_app_come_back_each_with_its_own_state,
@@ -332,6 +333,38 @@ async fn one_of_twenty_answers_at_once_wins(world: &World<'_>) {
         assert_eq!(after[table], before[table] + 1, "{table}");
     }
     assert_eq!(world.upstream.seen("/token").len(), 1);
+}
+
+async fn a_new_person_who_comes_eight_times_at_once_is_one(world: &World<'_>) {
+    let mut prepared = Vec::new();
+    for _ in 0..8 {
+        prepared.push(ready(world).await);
+    }
+    let before = world.rows().await;
+    let mut arrivals = prepared.iter_mut().map(|(browser, back)| {
+        let back = back.as_str();
+        Box::pin(browser.send(Method::GET, back, &[], ""))
+    });
+    let mut next = || arrivals.next().unwrap();
+    let (a, b, c, d, e, f, g, h) = tokio::join!(
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next()
+    );
+    for page in [a, b, c, d, e, f, g, h] {
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{page:?}");
+        let tokens = world.redeem(&page.answer()["code"]).await;
+        assert_eq!(tokens.status, StatusCode::OK, "{}", tokens.body);
+    }
+    let after = world.rows().await;
+    for (table, more) in [("users", 1), ("accounts", 1), ("sessions", 8), ("codes", 8)] {
+        assert_eq!(after[table], before[table] + more, "{table}");
+    }
 }
 
 async fn t64_keys_that_rotate_are_fetched_and_no_more_often_than_they_should(world: &World<'_>) {

@@ -16,6 +16,7 @@ on_both_engines! {
     t11_a_body_over_64_kib_is_413,
     t48_pages_have_no_cors,
     assets_are_kept_and_everything_else_is_not,
+    a_page_that_only_reads_answers_head_as_get,
 }
 from_settings_on_both_engines! {
     t35_over_https_cookies_are_of_this_host_and_secure,
@@ -548,5 +549,52 @@ async fn assets_are_kept_and_everything_else_is_not(app: &App) {
             405,
             "This page cannot be opened that way",
         );
+    }
+}
+
+async fn a_page_that_only_reads_answers_head_as_get(app: &App) {
+    let web = RelyingParty::web();
+    let mut browser = signed_in(app, "ada").await;
+    let consent = browser.visit(&web.request(&[])).await.path;
+    let accounts = web.request(&[("prompt", "select_account")]);
+    let accounts = browser.visit(&accounts).await.path;
+    assert!(consent.starts_with("/consent?") && accounts.starts_with("/accounts?"));
+    for path in [
+        "/",
+        "/sign-in",
+        "/sign-up",
+        &consent,
+        &accounts,
+        "/accounts",
+    ] {
+        let cookies = browser.cookies.clone();
+        let get = browser.send(Method::GET, path, &[], "").await;
+        let head = browser.send(Method::HEAD, path, &[], "").await;
+        assert_eq!(head.status, get.status, "{path}");
+        for header in [
+            "content-type",
+            "cache-control",
+            "location",
+            "x-frame-options",
+        ] {
+            assert_eq!(head.header(header), get.header(header), "{path}");
+        }
+        assert_eq!(browser.cookies, cookies, "{path}");
+    }
+    // What acts does nothing when somebody only wants to look.
+    for path in [
+        &*web.request(&[]),
+        "/oauth/authorize/x",
+        "/oauth/logout",
+        "/sign-out",
+        "/sign-in/with/google",
+        "/setup/x",
+        "/api/v1/auth/oauth/callback/google",
+        "/api/v1/auth/oauth/authorize/google",
+    ] {
+        let head = browser.send(Method::HEAD, path, &[], "").await;
+        assert_eq!(head.status, 405, "{path}");
+        assert!(head.header("allow").contains("GET"), "{path}");
+        assert_eq!(head.header("set-cookie"), "", "{path}");
     }
 }

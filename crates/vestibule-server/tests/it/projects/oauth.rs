@@ -1,6 +1,6 @@
 //! `GET /auth/oauth/authorize/{provider}` of the project API: what is checked before anybody leaves, and how it is said.
 
-mod own_host;
+mod hosts;
 
 use crate::support::browser::Page;
 use crate::support::installation::TENANT_ID;
@@ -16,6 +16,7 @@ in_both_worlds! {
     a_browser_is_sent_to_the_provider_with_307,
     a_script_is_told_where_to_go,
     a_json_answer_comes_back_in_any_browser_and_by_post,
+    a_provider_s_form_is_not_posted_to_the_app,
     the_curl_of_the_seed_works_as_written,
     every_error_of_the_table_has_its_status_code_and_details,
     nothing_that_is_refused_redirects_or_writes,
@@ -120,6 +121,33 @@ async fn a_json_answer_comes_back_in_any_browser_and_by_post(world: &World<'_>) 
         world.redeem(&answer.answer()["code"]).await.status,
         StatusCode::OK
     );
+}
+
+async fn a_provider_s_form_is_not_posted_to_the_app(world: &World<'_>) {
+    for (who, late, error) in [
+        ("mary", false, None),
+        ("mary:refuse", false, Some("OAUTH_PROVIDER_ACCESS_DENIED")),
+        ("mary:expired", false, Some("OAUTH_PROVIDER_ACCESS_DENIED")),
+        ("mary", true, Some("OUTER_OAUTH_TIMEOUT")),
+    ] {
+        let page = ask(world, &[("stack_response_mode", "json")]).await;
+        let location = page.json()["location"].as_str().unwrap().to_owned();
+        let back = world.upstream.answer(&location, who).await;
+        if late {
+            world.app.server.advance(10 * 60);
+        }
+        let (path, body) = back.split_once('?').unwrap();
+        let answer = world.browser().post(path, body).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        assert!(
+            answer
+                .header("location")
+                .starts_with(&format!("{CALLBACK}?"))
+        );
+        let answer = answer.answer();
+        assert_eq!(answer["state"], STATE);
+        assert_eq!(answer.get("errorCode").map(String::as_str), error, "{who}");
+    }
 }
 
 async fn the_curl_of_the_seed_works_as_written(world: &World<'_>) {
