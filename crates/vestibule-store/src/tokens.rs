@@ -27,9 +27,9 @@ crate::statements! {
     REDEEM_CODE: many = "UPDATE codes SET redeemed_at = $3, family_id = $4 WHERE tenant_id = $1 AND id = $2 AND redeemed_at IS NULL";
     // What a family stands on is held until its unit is written, so that nothing of it ends unseen between the look and the write:
     // a sign-out or a withdrawal writes the same row first, and thus comes before and is seen, or after and sees the family.
-    HOLD_SESSION: many = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL
+    HOLD_SESSION: many = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > $3
         AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.disabled_at IS NULL) FOR SHARE";
-    HOLD_SESSION_OFFLINE: many = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND (s.ended_at IS NULL OR s.ended_at < s.expires_at)
+    HOLD_SESSION_OFFLINE: many = "SELECT 1 FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2 AND (s.ended_at IS NULL OR s.ended_at < s.expires_at) AND s.expires_at > $3
         AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.disabled_at IS NULL) FOR SHARE";
     HOLD_GRANT: many = "SELECT 1 FROM grants WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3 AND id = $4 FOR SHARE";
     INSERT_FAMILY: many = "INSERT INTO families (tenant_id, id, client_id, user_id, session_id, authorization_text, created_at, expires_at, offline_at)
@@ -39,9 +39,10 @@ crate::statements! {
     HOLD_FAMILY: many = "SELECT 1 FROM families WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL FOR SHARE";
     INSERT_REFRESH: many = "INSERT INTO refresh_tokens (tenant_id, id, digest, family_id, expires_at) VALUES ($1, $2, $3, $4, $5)";
     FIND_REFRESH: many = "SELECT u.id, u.username, u.email, u.email_verified_at, u.profile, u.updated_at, u.disabled_at,
-            r.id, r.digest, r.expires_at, r.rotated_at, r.successor_id, n.rotated_at, f.id, f.client_id, f.authorization_text, f.ended_at, f.expires_at, u.created_at
+            r.id, r.digest, r.expires_at, r.rotated_at, r.successor_id, n.rotated_at, f.id, f.client_id, f.authorization_text, f.ended_at, f.expires_at, u.created_at, f.offline_at, s.expires_at
         FROM refresh_tokens r JOIN families f ON f.tenant_id = r.tenant_id AND f.id = r.family_id
             JOIN users u ON u.tenant_id = f.tenant_id AND u.id = f.user_id
+            LEFT JOIN sessions s ON s.tenant_id = f.tenant_id AND s.id = f.session_id
             LEFT JOIN refresh_tokens n ON n.tenant_id = r.tenant_id AND n.id = r.successor_id
         WHERE r.tenant_id = $1 AND r.id = $2";
     ROTATE_REFRESH: many = "UPDATE refresh_tokens SET rotated_at = $3, successor_id = $4 WHERE tenant_id = $1 AND id = $2 AND rotated_at IS NULL";
@@ -76,9 +77,24 @@ pub struct FoundCode {
     pub user: User,
     /// When the person's record was made.
     pub user_created_at: Timestamp,
-    /// Whether the person may sign in, the session stands (or was only signed out, and the code holds `offline_access`), and the
-    /// grant stands.
-    pub stands: bool,
+    /// Until when the code's session lasts, and with it what comes of the code without `offline_access`.
+    pub session_expires_at: Timestamp,
+    /// Whether the person may sign in, nobody ended the session (or it was only signed out, and the code holds `offline_access`),
+    /// and the grant stands.
+    allowed: bool,
+}
+
+impl FoundCode {
+    /// Whether what the code stands on still stands: nobody ended it, and the session lasts.
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.allowed && now < self.session_expires_at
+    }
+
+    /// Until when the session keeps what comes of the code; none with `offline_access`, which outlives the session.
+    pub fn session_until(&self) -> Option<Timestamp> {
+        let offline = self.code.authorization.scope.contains("offline_access");
+        (!offline).then_some(self.session_expires_at)
+    }
 }
 
 /// A refresh token as found.
@@ -277,7 +293,7 @@ fn read_code(row: &Row) -> Result<FoundCode, DbError> {
         Some(id) => row.opt_id(18)? != Some(*id.bytes()),
         None => false,
     };
-    let stands = user.disabled_at.is_none() && session_stands && !withdrawn;
+    let allowed = user.disabled_at.is_none() && session_stands && !withdrawn;
     let code = AuthorizationCode {
         id: CodeId::from_bytes(row.id(7)?),
         digest: SecretDigest::from_bytes(row.digest(8)?),
@@ -292,7 +308,8 @@ fn read_code(row: &Row) -> Result<FoundCode, DbError> {
         code,
         user,
         user_created_at: Timestamp::from_seconds(row.int(19)?),
-        stands,
+        session_expires_at: Timestamp::from_seconds(row.opt_int(16)?.unwrap_or(i64::MIN)),
+        allowed,
     })
 }
 
@@ -325,6 +342,13 @@ fn read_refresh(row: &Row) -> Result<FoundRefresh, DbError> {
         expires_at: Timestamp::from_seconds(row.int(9)?),
         stage,
         person_enabled: user.disabled_at.is_none(),
+        session_until: match row.opt_int(19)? {
+            Some(_) => None,
+            // A session whose row is gone is long over.
+            None => Some(Timestamp::from_seconds(
+                row.opt_int(20)?.unwrap_or(i64::MIN),
+            )),
+        },
     };
     Ok(FoundRefresh {
         token,
@@ -369,7 +393,7 @@ impl TenantUnit {
     }
 
     /// Adds a family; `until` is the end of its last token. Lost when what it stands on is gone: the person disabled, the session
-    /// signed out (everything of the person ended, with `offline_access`), the grant withdrawn.
+    /// signed out (everything of the person ended, with `offline_access`) or over, the grant withdrawn.
     #[must_use]
     pub fn insert_family(self, family: &Family, until: Timestamp, now: Timestamp) -> Self {
         let tenant = self.id();
@@ -381,7 +405,10 @@ impl TenantUnit {
             &HOLD_SESSION
         };
         // Held in this order by every unit, session before grant.
-        let mut unit = self.expect(hold, values![tenant, origin.session_id.bytes()]);
+        let mut unit = self.expect(
+            hold,
+            values![tenant, origin.session_id.bytes(), now.seconds()],
+        );
         if let Some(grant) = origin.grant_id {
             unit = unit.expect(
                 &HOLD_GRANT,

@@ -9,6 +9,11 @@ use super::tenant::{Linking, SignUp};
 use crate::id::{AccountId, UserId};
 use crate::oauth::known_error::KnownError;
 use crate::relying_party::identity::UpstreamIdentity;
+use crate::time::{Lifetime, Timestamp};
+
+/// How long ago somebody may have proved who they are, for what they link to become a way in. An access token goes to many servers;
+/// whoever gets hold of one later makes no way in with it.
+pub const LINK_SIGN_IN_WITHIN: Lifetime = Lifetime::minutes(10);
 
 /// What somebody came through the provider for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +22,19 @@ pub enum Intent {
     SignIn,
     /// To link the provider to this person, who is signed in.
     Link(UserId),
+    /// The same, but only for its tokens: it is long ago that the person proved who they are.
+    Connect(UserId),
+}
+
+impl Intent {
+    /// What somebody may link to, who proved who they are at `auth_time`.
+    pub fn of_link(user_id: UserId, auth_time: Timestamp, now: Timestamp) -> Self {
+        if now <= auth_time.plus(LINK_SIGN_IN_WITHIN) {
+            Self::Link(user_id)
+        } else {
+            Self::Connect(user_id)
+        }
+    }
 }
 
 /// What counts about a person here.
@@ -37,7 +55,7 @@ pub struct LocalPerson {
 pub struct LinkFacts<'a> {
     /// The link of this identity, if it is linked.
     pub account: Option<&'a ConnectedAccount>,
-    /// The person of that link or, for [`Intent::Link`] without one, the person who links.
+    /// The person of that link or, for [`Intent::Link`] and [`Intent::Connect`] without one, the person who links.
     pub owner: Option<&'a LocalPerson>,
     /// The person who has the identity's address here.
     pub holder: Option<&'a LocalPerson>,
@@ -148,6 +166,13 @@ pub fn decide(
     match intent {
         Intent::SignIn => sign_in(identity, facts, policy),
         Intent::Link(user_id) => link(user_id, facts, policy),
+        Intent::Connect(user_id) => {
+            let policy = LinkPolicy {
+                sign_in: false,
+                ..policy
+            };
+            link(user_id, facts, policy)
+        }
     }
 }
 
@@ -283,6 +308,38 @@ mod tests {
             grant: None,
             created_at: Timestamp::from_seconds(1),
             updated_at: Timestamp::from_seconds(1),
+        }
+    }
+
+    #[test]
+    fn t33_what_is_linked_long_after_the_proof_is_no_way_in() {
+        let proved = identity(Some("ada@x.example"), true);
+        let facts = LinkFacts {
+            account: None,
+            owner: Some(&PERSON),
+            holder: None,
+        };
+        let no_tokens = LinkPolicy {
+            connected_accounts: false,
+            ..OPEN
+        };
+        let refused = LinkDecision::Refuse(LinkRefusal::ProviderNotEnabled);
+        let connect = |sign_in| LinkDecision::Connect {
+            user_id: ADA,
+            sign_in,
+        };
+        for (now, policy, expected) in [
+            (1_000, OPEN, connect(true)),
+            (1_600, OPEN, connect(true)),
+            (1_601, OPEN, connect(false)),
+            (1_601, no_tokens, refused),
+        ] {
+            let intent = Intent::of_link(
+                ADA,
+                Timestamp::from_seconds(1_000),
+                Timestamp::from_seconds(now),
+            );
+            assert_eq!(decide(&proved, &facts, intent, policy), expected, "{now}");
         }
     }
 

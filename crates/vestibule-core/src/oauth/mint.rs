@@ -88,13 +88,17 @@ pub struct AccessTokenPlan<'a> {
     pub family: Option<(FamilyId, &'a Authorization)>,
     /// When it was made.
     pub issued_at: Timestamp,
+    /// When it ends at the latest: with its session, unless it outlives that.
+    pub until: Option<Timestamp>,
 }
 
 impl AccessTokenPlan<'_> {
     /// When it ends.
     pub fn expires_at(&self) -> Timestamp {
-        self.issued_at
-            .plus(self.client.policy.access_token_lifetime)
+        let usual = self
+            .issued_at
+            .plus(self.client.policy.access_token_lifetime);
+        self.until.map_or(usual, |until| usual.min(until))
     }
 
     /// The token as it is read when it comes back.
@@ -254,6 +258,7 @@ mod tests {
             audience: Audience::of(&[], &authorization.scope, &issuer()),
             family: Some((FamilyId::from_bytes([5; 16]), &authorization)),
             issued_at: NOW,
+            until: None,
         };
         let claims = claims_of(
             &plan.sign(&issuer(), &key).unwrap(),
@@ -283,6 +288,7 @@ mod tests {
             audience: Audience::of(&["https://api.example".to_owned()], &scope, &issuer()),
             family: None,
             issued_at: NOW,
+            until: None,
         };
         let claims = claims_of(
             &plan.sign(&issuer(), &key).unwrap(),

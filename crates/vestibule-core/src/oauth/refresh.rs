@@ -46,6 +46,16 @@ pub struct RefreshToken {
     pub stage: RefreshStage,
     /// Whether the person may sign in.
     pub person_enabled: bool,
+    /// Until when its session lasts, and the family with it; none with `offline_access`, which outlives the session.
+    pub session_until: Option<Timestamp>,
+}
+
+impl RefreshToken {
+    /// When it ends unless a use extends it, and with its session at the latest.
+    pub fn until(&self) -> Timestamp {
+        self.session_until
+            .map_or(self.expires_at, |session| session.min(self.expires_at))
+    }
 }
 
 /// What a use comes to.
@@ -92,6 +102,9 @@ pub fn refresh(
     }
     if !token.person_enabled {
         return refuse("the person may not sign in");
+    }
+    if token.session_until.is_some_and(|until| now >= until) {
+        return refuse("the session has expired");
     }
     let repeat = match token.stage {
         RefreshStage::Current if now >= token.expires_at => {
@@ -155,6 +168,7 @@ mod tests {
         stage: RefreshStage,
         ended: bool,
         enabled: bool,
+        session_until: Option<i64>,
         scope: Option<&'static str>,
         now: i64,
     }
@@ -164,6 +178,7 @@ mod tests {
         stage: RefreshStage::Current,
         ended: false,
         enabled: true,
+        session_until: None,
         scope: None,
         now: NOW,
     };
@@ -194,6 +209,7 @@ mod tests {
             expires_at: Timestamp::from_seconds(NOW + 1000),
             stage: case.stage,
             person_enabled: case.enabled,
+            session_until: case.session_until.map(Timestamp::from_seconds),
         };
         let presented = RefreshExchange {
             token: handle,
@@ -267,6 +283,27 @@ mod tests {
             }),
             "reuse"
         );
+    }
+
+    #[test]
+    fn t15_no_token_of_a_session_that_is_over_refreshes() {
+        for (session_until, now, expected) in [
+            (None, NOW, "rotate openid email"),
+            (Some(NOW + 1), NOW, "rotate openid email"),
+            (Some(NOW), NOW, "invalid_grant: the session has expired"),
+            (
+                Some(i64::MIN),
+                NOW,
+                "invalid_grant: the session has expired",
+            ),
+        ] {
+            let case = Case {
+                session_until,
+                now,
+                ..BASE
+            };
+            assert_eq!(outcome(&case), expected, "{session_until:?}");
+        }
     }
 
     #[test]

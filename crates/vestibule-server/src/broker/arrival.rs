@@ -410,7 +410,9 @@ impl Known {
         }
         let (account, owner) = found.unzip();
         let owner = match (owner, intent) {
-            (None, Intent::Link(user_id)) => store.user(user_id).await?.map(|record| record.user),
+            (None, Intent::Link(user_id) | Intent::Connect(user_id)) => {
+                store.user(user_id).await?.map(|record| record.user)
+            }
             (owner, _) => owner,
         };
         let owner = match owner {

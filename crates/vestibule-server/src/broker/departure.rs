@@ -10,7 +10,7 @@ use crate::http::reply::Failure;
 use crate::http::seal::Purpose;
 use crate::http::throttle::{Key, Kind, RetryAfter};
 use serde::{Deserialize, Serialize};
-use vestibule_core::id::{TenantId, UserId};
+use vestibule_core::id::{SessionId, TenantId};
 use vestibule_core::oauth::scope::ScopeSet;
 use vestibule_core::relying_party::fault::UpstreamFault;
 use vestibule_core::relying_party::provider::Provider;
@@ -40,9 +40,9 @@ pub(crate) enum Errand {
         /// The app's request.
         #[serde(rename = "q")]
         params: String,
-        /// Whom the provider is linked to, where that was asked.
+        /// The session to whose person the provider is linked, where that was asked.
         #[serde(rename = "l")]
-        link: Option<UserId>,
+        link: Option<SessionId>,
         /// The address under which the app reached us.
         #[serde(rename = "b")]
         base: String,

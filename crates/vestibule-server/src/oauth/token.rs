@@ -23,6 +23,7 @@ use vestibule_core::oauth::token::{
     invalid_grant, narrow_resources,
 };
 use vestibule_core::secret::{Handle, HandleKind};
+use vestibule_core::time::Timestamp;
 use vestibule_store::tokens::FoundRefresh;
 use vestibule_store::{Committed, TenantUnit};
 
@@ -82,12 +83,13 @@ async fn redeem_code(
             }
             Redemption::Refuse(error) => return Ok(Err(error)),
         };
-        if !found.stands {
+        if !found.stands(ctx.now) {
             return Ok(Err(invalid_grant(
-                "the person was disabled, signed out, or withdrew the grant",
+                "the person was disabled, signed out, or withdrew the grant, or the session is over",
             )));
         }
         let client = caller.client();
+        let session_until = found.session_until();
         let nonce = found.code.authorization.nonce.clone();
         let family = Family {
             id: FamilyId::new(ctx.now, ctx.chance()),
@@ -99,14 +101,15 @@ async fn redeem_code(
             },
             ended_at: None,
         };
+        let bounded = |wanted: Timestamp| session_until.map_or(wanted, |until| wanted.min(until));
         let refresh_token = client.may_use(GrantType::RefreshToken).then(|| {
             (
                 Handle::mint(HandleKind::RefreshToken, ctx.now, ctx.chance()),
-                ctx.now.plus(client.policy.refresh_token_lifetime),
+                bounded(ctx.now.plus(client.policy.refresh_token_lifetime)),
             )
         });
         let until = refresh_token.as_ref().map_or(
-            ctx.now.plus(client.policy.access_token_lifetime),
+            bounded(ctx.now.plus(client.policy.access_token_lifetime)),
             |(_, until)| *until,
         );
         let mut unit = ctx
@@ -122,6 +125,7 @@ async fn redeem_code(
             family: &family,
             user: &found.user,
             nonce: nonce.as_deref(),
+            session_until,
             narrowed: Narrowed { scope, resources },
         };
         let (unit, tokens) = mint(
@@ -157,6 +161,10 @@ async fn use_refresh_token(
         };
         let client = caller.client();
         let expires_at = ctx.now.plus(client.policy.refresh_token_lifetime);
+        // Without `offline_access`, no refreshing takes a family beyond its session.
+        let expires_at = token
+            .session_until
+            .map_or(expires_at, |until| expires_at.min(until));
         let unit = ctx.store().unit();
         let (narrowed, handle, unit) = match refresh(&token, caller, presented, ctx.now) {
             Refreshing::Refuse(error) => return Ok(Err(error)),
@@ -196,6 +204,7 @@ async fn use_refresh_token(
             family: &token.family,
             user: &user,
             nonce: None,
+            session_until: token.session_until,
             narrowed,
         };
         let (unit, tokens) = mint(ctx, caller, &origin, handle.as_ref(), unit).await?;
@@ -236,6 +245,7 @@ async fn client_credentials(
         scope: &scope,
         family: None,
         issued_at: ctx.now,
+        until: None,
     };
     let (unit, access_token) = access_token(ctx, &plan, ctx.store().unit()).await?;
     if !unit.is_empty() {
@@ -256,6 +266,7 @@ struct Origin<'a> {
     family: &'a Family,
     user: &'a User,
     nonce: Option<&'a str>,
+    session_until: Option<Timestamp>,
     narrowed: Narrowed,
 }
 
@@ -280,7 +291,9 @@ async fn mint(
         audience: Audience::of(resources, scope, issuer),
         family: Some((origin.family.id, authorization)),
         issued_at: ctx.now,
+        until: origin.session_until,
     };
+    let expires_in = plan.expires_at().seconds_since(ctx.now);
     let (unit, access_token) = access_token(ctx, &plan, unit).await?;
     // OpenID Connect Core, 3.1.2.1: without `openid` no ID token.
     let id_token = if scope.contains("openid") {
@@ -311,7 +324,7 @@ async fn mint(
     let tokens = TokenResponse {
         access_token,
         token_type: "Bearer",
-        expires_in: client.policy.access_token_lifetime.seconds(),
+        expires_in,
         refresh_token: refresh_token.map(|handle| handle.reveal().reveal().to_owned()),
         scope: scope.to_string(),
         id_token,

@@ -1,6 +1,6 @@
 //! The project API (seed 001), as its published SDKs speak to it.
 
-mod answers;
+pub(crate) mod answers;
 mod apple;
 mod bodies;
 mod cli;

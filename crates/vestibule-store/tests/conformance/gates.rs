@@ -420,7 +420,7 @@ async fn an_earlier_grant_keeps_its_id(place: &Place) {
         .await
         .expect("a read")
         .expect("a code");
-    assert!(code.stands, "a wider grant is the same grant");
+    assert!(code.stands(NOW), "a wider grant is the same grant");
 }
 
 async fn one_of_64_answers_to_an_upstream_request_wins_and_makes_the_only_session(place: &Place) {

@@ -43,7 +43,7 @@ async fn standing(world: &World, scene: &Scene) -> (bool, bool, bool, bool) {
         family.as_ref().map(|found| (found.family_stands, enabled))
     );
     (
-        code.is_some_and(|found| found.stands),
+        code.is_some_and(|found| found.stands(NOW)),
         refresh.is_some_and(|found| found.token.family.ended_at.is_none()),
         family.is_some_and(|found| found.family_stands),
         enabled,

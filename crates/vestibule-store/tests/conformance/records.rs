@@ -534,7 +534,7 @@ async fn a_code_reads_back(place: &Place) {
             .await
             .expect("a read")
             .expect("a code");
-        assert!(found.stands);
+        assert!(found.stands(NOW));
         assert_eq!(found.user, scene.person.user);
         assert!(found.code.digest.matches(&code.digest));
         assert_eq!(format!("{:?}", found.code), format!("{code:?}"));

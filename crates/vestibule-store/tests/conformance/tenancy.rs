@@ -325,7 +325,7 @@ async fn see_front_door(there: TenantStore<'_>, scene: &Scene) -> Vec<(&'static 
                 .code(scene.code.id.bytes())
                 .await
                 .expect(READ)
-                .is_some_and(|it| it.stands),
+                .is_some_and(|it| it.stands(NOW)),
         ),
         ("domains", !there.domains().await.expect(READ).is_empty()),
         (

@@ -9,6 +9,7 @@ use http::StatusCode;
 use vestibule_core::id::UserId;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_store::db::DbError;
+use vestibule_store::users::UserRecord;
 
 /// Why an endpoint stops before its end.
 pub(super) enum Stop {
@@ -45,6 +46,26 @@ pub(super) fn answer(ctx: &Ctx, result: Result<Reply, Stop>) -> Answer {
         Err(Stop::Known(error)) => Ok(Err(error)),
         Err(Stop::Words(status, text)) => Ok(Ok(envelope::words(ctx, status, text))),
         Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Why an operator is left alone.
+const OPERATOR: &str =
+    "This user runs the installation and is changed with its command line, not through a project.";
+
+/// Refuses to go on about an operator: who they are, and how they sign in, is no project's to say.
+pub(super) fn spare_operator(record: &UserRecord) -> Result<(), Stop> {
+    match record.operator_at {
+        Some(_) => Err(Stop::Words(StatusCode::FORBIDDEN, OPERATOR)),
+        None => Ok(()),
+    }
+}
+
+/// The same by the id. Who is gone is none; that they are is found out where they are written to.
+pub(super) async fn spare_operator_of(ctx: &Ctx, id: UserId) -> Result<(), Stop> {
+    match ctx.store().user(id).await? {
+        Some(record) => spare_operator(&record),
+        None => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ use vestibule_core::id::{AccessTokenId, CliAttemptId, FamilyId};
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::oauth::token::Authorization;
 use vestibule_core::secret::{Handle, HandleKind};
-use vestibule_core::time::Lifetime;
+use vestibule_core::time::{Lifetime, Timestamp};
 use vestibule_store::Committed;
 use vestibule_store::cli_attempts::{CliHandles, CliStage};
 
@@ -111,7 +111,10 @@ async fn polled(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
             CliStage::Completed { sealed, .. } => sealed,
         };
         let welcome = Welcome::open(ctx, attempt.id, sealed)?;
-        let begun = begin_like(ctx, &access.project, welcome.authorization);
+        if ctx.now >= welcome.until {
+            return status("expired");
+        }
+        let begun = begin_like(ctx, &access.project, welcome.authorization, welcome.until);
         // The session of the person who let it in must still stand at that instant: signing out everywhere reaches this one too.
         let unit = ctx
             .store()
@@ -161,7 +164,9 @@ async fn completed(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
         message: "The login code is invalid or does not exist.".to_owned(),
     };
     let code = Handle::parse(HandleKind::CliLogin, &said(code)?).ok_or_else(unknown)?;
-    let family = standing(ctx, &said(refresh_token)?).await?;
+    let token = standing(ctx, &said(refresh_token)?).await?;
+    let until = token.until();
+    let family = token.family;
     let user_id = family.authorization.user_id;
     if access
         .person()
@@ -187,6 +192,7 @@ async fn completed(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
         let welcome = Welcome {
             family: family.id,
             authorization: family.authorization.clone(),
+            until,
         };
         let sealed = welcome.seal(ctx, attempt.id)?;
         let unit = ctx
@@ -221,6 +227,9 @@ struct Welcome {
     /// Who they are, and how and when they proved it.
     #[serde(rename = "a")]
     authorization: Authorization,
+    /// When their session ends, and the command line's with it.
+    #[serde(rename = "u")]
+    until: Timestamp,
 }
 
 impl Welcome {

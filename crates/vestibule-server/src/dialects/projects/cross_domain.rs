@@ -96,7 +96,7 @@ async fn handed(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
     let wanted = read(ctx, access)?;
     // An access token alone is not enough: it goes to many servers, the refresh token stays with the app that signed in.
     let token = header(ctx, "refresh-token").ok_or(KnownError::RefreshTokenNotFoundOrExpired)?;
-    let family = standing(ctx, token).await?;
+    let family = standing(ctx, token).await?.family;
     if family.authorization.session_id != person.token.session_id {
         return Err(Stop::Words(
             StatusCode::BAD_REQUEST,

@@ -10,7 +10,7 @@ use vestibule_core::oauth::claims::ClaimsRequest;
 use vestibule_core::oauth::client_auth::project_caller;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::oauth::project::SCOPE_LEGACY;
-use vestibule_core::oauth::refresh::{Refreshing, refresh};
+use vestibule_core::oauth::refresh::{RefreshToken, Refreshing, refresh};
 use vestibule_core::oauth::scope::ScopeSet;
 use vestibule_core::oauth::token::{Authorization, Family, RefreshExchange};
 use vestibule_core::secret::{Handle, HandleKind};
@@ -48,13 +48,21 @@ pub(super) fn begin(ctx: &Ctx, project: &Project, user_id: UserId, proved_at: Ti
         nonce: None,
         outer: None,
     };
-    begin_like(ctx, project, authorization)
+    let until = ctx.now.plus(project.client.policy.refresh_token_lifetime);
+    begin_like(ctx, project, authorization, until)
 }
 
-/// A session of its own for the person of another one. When and how they proved who they are stays what it was there.
-pub(super) fn begin_like(ctx: &Ctx, project: &Project, like: Authorization) -> Begun {
+/// A session of its own for the person of another one. When and how they proved who they are stays what it was there, and it ends no
+/// later than that one, which is at `until`.
+pub(super) fn begin_like(
+    ctx: &Ctx,
+    project: &Project,
+    like: Authorization,
+    until: Timestamp,
+) -> Begun {
     let session_handle = Handle::mint(HandleKind::Session, ctx.now, ctx.chance());
-    let until = ctx.now.plus(project.client.policy.refresh_token_lifetime);
+    let usual = ctx.now.plus(project.client.policy.refresh_token_lifetime);
+    let until = usual.min(until);
     let session = Session {
         id: SessionId::from_bytes(*session_handle.id()),
         user_id: like.user_id,
@@ -93,7 +101,7 @@ impl Begun {
 }
 
 /// What a refresh token of this project stands on, if it could be used now. It is not used by that.
-pub(super) async fn standing(ctx: &Ctx, token: &str) -> Result<Family, Stop> {
+pub(super) async fn standing(ctx: &Ctx, token: &str) -> Result<RefreshToken, Stop> {
     let refuse = |detail: &str| {
         tracing::info!(
             reference = ctx.reference,
@@ -116,7 +124,7 @@ pub(super) async fn standing(ctx: &Ctx, token: &str) -> Result<Family, Stop> {
     let tenant = &ctx.tenant.tenant;
     let caller = project_caller(tenant.id, &tenant.name, &ctx.tenant.served);
     match refresh(&found.token, &caller, &presented, ctx.now) {
-        Refreshing::Keep(_) => Ok(found.token.family),
+        Refreshing::Keep(_) => Ok(found.token),
         Refreshing::Refuse(error) | Refreshing::Reuse(_, error) => refuse(&error.detail),
         Refreshing::Rotate(_) | Refreshing::Repeat(..) => {
             Err(Failure::Internal("a project's refresh token rotates").into())

@@ -4,9 +4,10 @@
 
 use super::Answer;
 use super::access::{Access, Tier};
-use super::asked::{Stop, answer, whose};
+use super::asked::{Stop, answer, spare_operator_of, whose};
 use super::body::{Fields, said};
 use super::envelope;
+use super::sessions::standing_session;
 use crate::http::context::Ctx;
 use crate::http::projects::Project;
 use crate::http::reply::{Failure, Reply};
@@ -14,6 +15,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use vestibule_core::id::{AccountId, UserId};
 use vestibule_core::identity::account::{ConnectedAccount, SUBJECT_BYTES_MAX, is_subject};
+use vestibule_core::identity::linking::Intent;
 use vestibule_core::identity::user::Email;
 use vestibule_core::oauth::known_error::KnownError;
 use vestibule_core::relying_party::provider::ProviderId;
@@ -38,6 +40,10 @@ const SECOND_SIGN_IN: Stop = Stop::Words(
 const LINKED_ALREADY: Stop = Stop::Words(
     StatusCode::CONFLICT,
     "This account of the provider is linked to this user already. Update that link.",
+);
+const SIGN_IN_AGAIN: Stop = Stop::Words(
+    StatusCode::FORBIDDEN,
+    "This user signed in too long ago to get another way to sign in. Let them sign in again first.",
 );
 const LAST_WAY_IN: Stop = Stop::Words(
     StatusCode::BAD_REQUEST,
@@ -65,6 +71,9 @@ pub(super) async fn one(ctx: &Ctx, access: &Access, parts: &[&str]) -> Answer {
 
 async fn act(ctx: &Ctx, access: &Access, user: &str, id: &str) -> Result<Reply, Stop> {
     let user = whose(ctx, access, user).await?;
+    if ctx.method != Method::GET {
+        spare_operator_of(ctx, user).await?;
+    }
     let id = AccountId::parse(id);
     for _ in 0..TRIES_MAX {
         let accounts = ctx.store().accounts_of(user).await?;
@@ -163,6 +172,7 @@ async fn create(ctx: &Ctx, access: &Access) -> Result<Reply, Stop> {
     fields.finish()?;
     let (provider, subject) = (said(provider)?, said(subject)?);
     let user = whose(ctx, access, &said(user)?).await?;
+    spare_operator_of(ctx, user).await?;
     let upstream = access
         .project
         .upstream(&provider)
@@ -250,6 +260,9 @@ async fn update(
     if changed.sign_in && !account.sign_in && signs_in_otherwise(accounts, account) {
         return Err(SECOND_SIGN_IN);
     }
+    if changed.sign_in && !account.sign_in {
+        prove_lately(ctx, access).await?;
+    }
     let unit = if account.sign_in && !changed.sign_in {
         keep_a_way_in(ctx, access, account, accounts).await?
     } else {
@@ -268,6 +281,19 @@ async fn update(
     }
     let won = ctx.store().commit(unit).await?.won();
     Ok(won.then(|| envelope::json(&shown(&access.project, &changed))))
+}
+
+/// A way in is made by who proved lately who they are, as when it is linked; the project's server may know better.
+async fn prove_lately(ctx: &Ctx, access: &Access) -> Result<(), Stop> {
+    if access.tier >= Tier::Server {
+        return Ok(());
+    }
+    let id = access.user()?.token.session_id;
+    let session = standing_session(ctx, id).await?;
+    match session.map(|session| Intent::of_link(session.user_id, session.auth_time, ctx.now)) {
+        Some(Intent::Link(_)) => Ok(()),
+        _ => Err(SIGN_IN_AGAIN),
+    }
 }
 
 /// Another upstream identity under the same id: the tokens of the old one go with it.

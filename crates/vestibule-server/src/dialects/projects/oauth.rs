@@ -2,12 +2,14 @@
 
 use super::Answer;
 use super::access::{Person, choose_project, person};
+use super::asked::{answer, spare_operator_of};
 use super::envelope;
-use crate::broker::arrival::{Arrival, Settled, Stray, Trouble, foresee, receive, settle};
+use super::sessions::standing_session;
+use crate::broker::arrival::{Arrival, Settled, Stray, Told, Trouble, foresee, receive, settle};
 use crate::broker::departure::{Departure, Errand, Stay, depart};
 use crate::broker::hosted;
 use crate::http::context::Ctx;
-use crate::http::projects::{Project, callback_path};
+use crate::http::projects::{Project, Upstream, callback_path};
 use crate::http::reply::{self, Failure, Reply};
 use crate::http::session;
 use crate::ui::words::{self, ErrorWords};
@@ -15,7 +17,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
-use vestibule_core::id::{CodeId, SessionId, UserId};
+use vestibule_core::id::{CodeId, SessionId};
 use vestibule_core::identity::acr::{Acr, Amr};
 use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::linking::Intent;
@@ -29,6 +31,7 @@ use vestibule_core::oauth::outer::{
 use vestibule_core::oauth::params::Params;
 use vestibule_core::oauth::pkce::CodeChallenge;
 use vestibule_core::oauth::project::{OuterOutcome, PendingLink};
+use vestibule_core::oauth::scope::ScopeSet;
 use vestibule_core::oauth::token::Authorization;
 use vestibule_core::relying_party::callback;
 use vestibule_core::relying_party::request::Freshness;
@@ -66,7 +69,12 @@ pub(super) async fn authorize(ctx: &mut Ctx, provider: &str) -> Answer {
         }
         OuterType::Authenticate => None,
         OuterType::Link(token) => match person(ctx, token.reveal()).await? {
-            Ok(Person { user, .. }) => Some(user.id),
+            Ok(Person { user, token }) => {
+                if let Err(stop) = spare_operator_of(ctx, user.id).await {
+                    return answer(ctx, Err(stop));
+                }
+                Some(token.session_id)
+            }
             Err(error) => return Ok(refuse(ctx, error)),
         },
     };
@@ -222,7 +230,7 @@ async fn finish(
     provider: &str,
     arrival: &Arrival,
     params: &Params,
-    link: Option<UserId>,
+    wanted: Option<SessionId>,
     iss: &str,
 ) -> Answer {
     let project = Arc::clone(ctx.tenant.project(&ctx.shared).await?);
@@ -252,56 +260,40 @@ async fn finish(
         Ok(request) => request,
         Err(error) => return to_app(&error),
     };
+    let linked = wanted.is_some();
     let (upstream, told) = match &arrival.told {
         Ok(told) => told,
         Err(trouble) => return to_app(&known_error(trouble)),
     };
     let code = Handle::mint(HandleKind::Code, ctx.now, ctx.chance());
     let session = Handle::mint(HandleKind::Session, ctx.now, ctx.chance());
-    let handles = (&session, &code);
     let proved_at = told.identity.proved_at(ctx.now);
-    let settled = match link {
+    let settled = match wanted {
         None => {
             settle(ctx, upstream, told, Intent::SignIn, |unit, settled| {
-                let outcome = (settled, proved_at, None);
-                sign_in(ctx, &project, &request, outcome, unit, handles)
+                let handles = (&session, &code);
+                let who = (settled, proved_at);
+                sign_in(ctx, &project, &request, who, unit, handles)
             })
             .await?
         }
-        // T33: whoever brought the browser here may be another than who asked. The link waits for the proof of the code's verifier.
-        Some(user_id) => foresee(ctx, upstream, told, Intent::Link(user_id))
-            .await?
-            .map(|()| Settled {
-                user_id,
-                is_new: false,
-            }),
+        Some(id) => {
+            let Some(session) = standing_session(ctx, id).await? else {
+                return to_app(&KnownError::AccessTokenExpired(None));
+            };
+            link(ctx, &project, &request, (upstream, told), &session, &code).await?
+        }
     };
     match settled {
         Err(trouble) => to_app(&known_error(&trouble)),
         Ok(settled) => {
-            if link.is_some() {
-                let link = PendingLink {
-                    provider: provider.to_owned(),
-                    sealed: told.seal(ctx, code.id())?,
-                };
-                let unit = ctx.store().unit();
-                let unit = sign_in(
-                    ctx,
-                    &project,
-                    &request,
-                    (settled, proved_at, Some(link)),
-                    unit,
-                    handles,
-                );
-                let _: Committed = ctx.store().commit(unit).await?;
-            }
             tracing::info!(
                 reference = ctx.reference,
                 tenant = ctx.tenant.tenant.slug,
                 user = %settled.user_id,
                 provider = %upstream.provider.id,
                 new = settled.is_new,
-                linked = link.is_some(),
+                linked,
                 "signed in through a provider for an app"
             );
             let location = code_redirect(
@@ -320,7 +312,7 @@ fn sign_in(
     ctx: &Ctx,
     project: &Project,
     request: &OuterRequest,
-    (settled, proved_at, link): (Settled, Timestamp, Option<PendingLink>),
+    (settled, proved_at): (Settled, Timestamp),
     unit: TenantUnit,
     (session, code): (&Handle, &Handle),
 ) -> TenantUnit {
@@ -334,28 +326,81 @@ fn sign_in(
         used_at: ctx.now,
         expires_at: ctx.now.plus(policy.refresh_token_lifetime),
     };
-    let after = request.after_callback_redirect_url.as_ref();
-    let authorization = Authorization {
-        user_id: session_row.user_id,
-        session_id: session_row.id,
-        grant_id: None,
-        scope: request.scope.clone(),
-        claims: ClaimsRequest::default(),
-        resources: Vec::new(),
-        auth_time: session_row.auth_time,
-        acr: session_row.acr,
-        amr: session_row.amr.clone(),
-        nonce: None,
-        outer: Some(OuterOutcome {
-            is_new_user: settled.is_new,
-            after_callback_redirect_url: after.map(|url| url.as_str().to_owned()),
-            link,
-        }),
-    };
+    let authorization = approved(request, &session_row, settled.is_new, None);
     let proof = (request.redirect_uri_sent.clone(), request.challenge);
     let row = project_code(ctx, project, code, proof, authorization);
     unit.insert_session(&session_row, &session.digest())
         .insert_code(&row)
+}
+
+/// The code for a link. What it gives belongs to the session of the access token that asked: that token alone makes nothing that
+/// outlasts it.
+///
+/// T33: whoever brought the browser here may be another than who asked. The link waits for the proof of the code's verifier.
+async fn link(
+    ctx: &Ctx,
+    project: &Project,
+    request: &OuterRequest,
+    (upstream, told): (&Upstream, &Told),
+    session: &Session,
+    code: &Handle,
+) -> Result<Result<Settled, Trouble>, Failure> {
+    let intent = Intent::of_link(session.user_id, session.auth_time, ctx.now);
+    if let Err(trouble) = foresee(ctx, upstream, told, intent).await? {
+        return Ok(Err(trouble));
+    }
+    let link = PendingLink {
+        provider: upstream.provider.id.as_str().to_owned(),
+        sealed: told.seal(ctx, code.id())?,
+    };
+    // `offline_access` would outlive the session.
+    let mut scope = ScopeSet::default();
+    for name in request
+        .scope
+        .iter()
+        .filter(|name| *name != "offline_access")
+    {
+        scope.insert(name);
+    }
+    let authorization = Authorization {
+        scope,
+        ..approved(request, session, false, Some(link))
+    };
+    let proof = (request.redirect_uri_sent.clone(), request.challenge);
+    let row = project_code(ctx, project, code, proof, authorization);
+    let unit = ctx.store().unit().insert_code(&row);
+    let _: Committed = ctx.store().commit(unit).await?;
+    Ok(Ok(Settled {
+        user_id: session.user_id,
+        is_new: false,
+    }))
+}
+
+/// What a code of this request stands on.
+fn approved(
+    request: &OuterRequest,
+    session: &Session,
+    is_new_user: bool,
+    link: Option<PendingLink>,
+) -> Authorization {
+    let after = request.after_callback_redirect_url.as_ref();
+    Authorization {
+        user_id: session.user_id,
+        session_id: session.id,
+        grant_id: None,
+        scope: request.scope.clone(),
+        claims: ClaimsRequest::default(),
+        resources: Vec::new(),
+        auth_time: session.auth_time,
+        acr: session.acr,
+        amr: session.amr.clone(),
+        nonce: None,
+        outer: Some(OuterOutcome {
+            is_new_user,
+            after_callback_redirect_url: after.map(|url| url.as_str().to_owned()),
+            link,
+        }),
+    }
 }
 
 /// A code of the project API. Its redeemer repeats the redirect URI and proves to know what is behind the challenge.

@@ -4,6 +4,7 @@
 
 use super::Answer;
 use super::access::{Access, Tier};
+use super::asked::{answer, spare_operator};
 use super::body::{Fields, schema_error};
 use super::envelope::{self, header};
 use super::token::{mint_until, refreshed};
@@ -110,6 +111,10 @@ async fn create(ctx: &Ctx, access: &Access) -> Answer {
     let Some(UserSummary { record, times, .. }) = found else {
         return Ok(Err(KnownError::UserIdDoesNotExist(text)));
     };
+    // Whoever holds the project's key is not let in as who runs the installation.
+    if let Err(stop) = spare_operator(&record) {
+        return answer(ctx, Err(stop));
+    }
     let user = record.user;
     if user.disabled_at.is_some() {
         let text = "This user is disabled and cannot be signed in.";
@@ -225,6 +230,20 @@ pub(super) async fn refresh_current(ctx: &Ctx, _access: &Access, _parts: &[&str]
     }
 }
 
+/// A session that its tokens keep alive counts however long its browser was away.
+const fn however_idle(ctx: &Ctx) -> SessionWindow {
+    SessionWindow {
+        now: ctx.now,
+        idle_since: Timestamp::from_seconds(i64::MIN),
+    }
+}
+
+/// The session of that id, if it neither ended nor expired and its person may sign in.
+pub(super) async fn standing_session(ctx: &Ctx, id: SessionId) -> Result<Option<Session>, Failure> {
+    let found = ctx.store().session_by_id(id, however_idle(ctx)).await?;
+    Ok(found.map(|(record, _)| record.session))
+}
+
 /// `DELETE /auth/sessions/*`.
 pub(super) async fn end(ctx: &Ctx, access: &Access, parts: &[&str]) -> Answer {
     let missing = || {
@@ -239,11 +258,7 @@ pub(super) async fn end(ctx: &Ctx, access: &Access, parts: &[&str]) -> Answer {
     } else {
         None
     };
-    // A session that its tokens keep alive counts however long its browser was away.
-    let window = SessionWindow {
-        now: ctx.now,
-        idle_since: Timestamp::from_seconds(i64::MIN),
-    };
+    let window = however_idle(ctx);
     let id = parts.first().and_then(|text| SessionId::parse(text));
     let found = match id {
         Some(id) => ctx.store().session_by_id(id, window).await?,

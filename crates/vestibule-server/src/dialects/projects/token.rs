@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::access::choose_project;
+use super::asked::{answer as stopped, spare_operator_of};
 use super::envelope;
 use super::oauth::known_error;
 use crate::broker::arrival::{Told, Trouble, settle};
@@ -12,7 +13,7 @@ use http::header::{self, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
-use vestibule_core::id::{AccessTokenId, CodeId, FamilyId, TenantId, UserId};
+use vestibule_core::id::{AccessTokenId, CodeId, FamilyId, TenantId};
 use vestibule_core::identity::api_key::KeyTier;
 use vestibule_core::identity::linking::Intent;
 use vestibule_core::identity::user::User;
@@ -186,8 +187,8 @@ async fn redeem_code(ctx: &Ctx, caller: &AuthenticatedClient, params: &Params) -
                 let _: Committed = ctx.store().commit(unit).await?;
                 return refuse(&error.detail);
             }
-            Redemption::Proceed(_) if !found.stands => {
-                return refuse("the person was disabled or signed out");
+            Redemption::Proceed(_) if !found.stands(ctx.now) => {
+                return refuse("the person was disabled or signed out, or the session is over");
             }
             Redemption::Proceed(_) => {}
         }
@@ -203,14 +204,18 @@ async fn redeem_code(ctx: &Ctx, caller: &AuthenticatedClient, params: &Params) -
             ended_at: None,
         };
         let handle = Handle::mint(HandleKind::RefreshToken, ctx.now, ctx.chance());
-        let until = ctx.now.plus(caller.client().policy.refresh_token_lifetime);
+        // A session of the project API takes with it whatever came of it, `offline_access` or not.
+        let until = ctx
+            .now
+            .plus(caller.client().policy.refresh_token_lifetime)
+            .min(found.session_expires_at);
         let redeemed = |unit: TenantUnit| {
             unit.redeem_code(found.code.id, family.id, ctx.now)
                 .insert_family(&family, until, ctx.now)
                 .insert_refresh_token(&handle, family.id, until)
         };
         let person = (&found.user, found.user_created_at);
-        let access_token = mint(ctx, &family, person).await?;
+        let minted = mint_until(ctx, &family, person, until).await?;
         let won = match link {
             None => ctx
                 .store()
@@ -218,7 +223,12 @@ async fn redeem_code(ctx: &Ctx, caller: &AuthenticatedClient, params: &Params) -
                 .await?
                 .won(),
             Some(link) => {
-                match make_link(ctx, &link, found.code.id, found.user.id, redeemed).await? {
+                if let Err(stop) = spare_operator_of(ctx, found.user.id).await {
+                    return stopped(ctx, Err(stop));
+                }
+                let auth_time = family.authorization.auth_time;
+                let intent = Intent::of_link(found.user.id, auth_time, ctx.now);
+                match make_link(ctx, &link, found.code.id, intent, redeemed).await? {
                     Ok(()) => true,
                     Err(Trouble::Overtaken) => false,
                     Err(trouble) => return Ok(Err(known_error(&trouble))),
@@ -226,11 +236,10 @@ async fn redeem_code(ctx: &Ctx, caller: &AuthenticatedClient, params: &Params) -
             }
         };
         if won {
-            let lifetime = caller.client().policy.access_token_lifetime;
             return Ok(Ok(answer(
                 caller,
                 &family,
-                (access_token, lifetime),
+                minted,
                 Some((&handle, outcome)),
             )));
         }
@@ -243,7 +252,7 @@ async fn make_link(
     ctx: &Ctx,
     link: &PendingLink,
     code: CodeId,
-    user_id: UserId,
+    intent: Intent,
     redeemed: impl Fn(TenantUnit) -> TenantUnit,
 ) -> Result<Result<(), Trouble>, Failure> {
     let project = ctx.tenant.project(&ctx.shared).await?;
@@ -251,9 +260,7 @@ async fn make_link(
         return Ok(Err(Trouble::Gone));
     };
     let told = Told::open(ctx, code.bytes(), &link.sealed)?;
-    let settled = settle(ctx, upstream, &told, Intent::Link(user_id), |unit, _| {
-        redeemed(unit)
-    });
+    let settled = settle(ctx, upstream, &told, intent, |unit, _| redeemed(unit));
     Ok(settled.await?.map(|_| ()))
 }
 
@@ -304,7 +311,7 @@ pub(super) async fn refreshed(
                 return Err(Failure::Internal("a project's refresh token rotates"));
             }
         };
-        let until = found.token.expires_at;
+        let until = found.token.until();
         let person = (&found.user, found.user_created_at);
         let minted = mint_until(ctx, &found.token.family, person, until).await?;
         if ctx.store().commit(unit).await?.won() {

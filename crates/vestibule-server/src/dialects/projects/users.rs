@@ -6,6 +6,7 @@ mod changes;
 
 use super::Answer;
 use super::access::{Access, Tier};
+use super::asked::{answer, spare_operator};
 use super::body::schema_error;
 use super::envelope;
 use crate::http::context::Ctx;
@@ -31,9 +32,6 @@ const PAGE_MAX: usize = ACCOUNTS_PAGE_USERS_MAX;
 const SCANNED_MAX: usize = 5000;
 /// How many of them are read at a time.
 const SCANNED_AT_ONCE: u32 = 500;
-
-const OPERATOR: &str =
-    "This user runs the installation and is changed with its command line, not through a project.";
 
 /// A time as the seed writes it.
 pub(super) const fn millis(time: Timestamp) -> i64 {
@@ -190,8 +188,10 @@ async fn update(ctx: &Ctx, access: &Access, id: UserId) -> Answer {
         let Some(summary) = ctx.store().user_summary(id).await? else {
             return Ok(Err(KnownError::UserNotFound));
         };
-        if summary.record.operator_at.is_some() && changes.touch_sign_in() {
-            return Ok(Ok(envelope::words(ctx, StatusCode::FORBIDDEN, OPERATOR)));
+        if changes.touch_sign_in()
+            && let Err(stop) = spare_operator(&summary.record)
+        {
+            return answer(ctx, Err(stop));
         }
         let user = match changes.apply(ctx, &summary.record.user, PLACE) {
             Ok(user) => user,
@@ -332,8 +332,8 @@ async fn remove(ctx: &Ctx, access: &Access, id: UserId) -> Answer {
     let Some(record) = ctx.store().user(id).await? else {
         return Ok(Err(KnownError::UserNotFound));
     };
-    if record.operator_at.is_some() {
-        return Ok(Ok(envelope::words(ctx, StatusCode::FORBIDDEN, OPERATOR)));
+    if let Err(stop) = spare_operator(&record) {
+        return answer(ctx, Err(stop));
     }
     let unit = ctx
         .store()

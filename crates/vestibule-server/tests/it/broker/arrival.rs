@@ -345,18 +345,17 @@ async fn a_new_person_who_comes_eight_times_at_once_is_one(world: &World<'_>) {
         let back = back.as_str();
         Box::pin(browser.send(Method::GET, back, &[], ""))
     });
-    let mut next = || arrivals.next().unwrap();
-    let (a, b, c, d, e, f, g, h) = tokio::join!(
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next(),
-        next()
-    );
-    for page in [a, b, c, d, e, f, g, h] {
+    let mut four = || {
+        let mut next = || arrivals.next().unwrap();
+        let (first, second, third, fourth) = (next(), next(), next(), next());
+        Box::pin(async {
+            let pages = tokio::join!(first, second, third, fourth);
+            [pages.0, pages.1, pages.2, pages.3]
+        })
+    };
+    let (some, others) = (four(), four());
+    let (some, others) = tokio::join!(some, others);
+    for page in some.into_iter().chain(others) {
         assert_eq!(page.status, StatusCode::SEE_OTHER, "{page:?}");
         let tokens = world.redeem(&page.answer()["code"]).await;
         assert_eq!(tokens.status, StatusCode::OK, "{}", tokens.body);

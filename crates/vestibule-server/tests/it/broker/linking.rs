@@ -1,8 +1,10 @@
 //! Whose person an upstream identity is, over the wire: in the project API and on the hosted pages alike.
 
+use crate::projects::answers::{as_client, by_server, good, id_of, in_words, known};
 use crate::support::app::App;
 use crate::support::browser::Page;
 use crate::support::project::{CALLBACK, World, in_both_worlds, project_of};
+use crate::support::project_links::claims;
 use crate::support::relying_party::decode;
 use crate::support::upstream::Upstream;
 use http::{Method, StatusCode};
@@ -18,6 +20,9 @@ in_both_worlds! {
     t46_duplicates_are_new_people_without_the_address,
     t46_a_second_upstream_identity_with_the_address_is_refused,
     t33_a_link_waits_for_the_proof_of_its_code,
+    t15_a_link_gives_nothing_that_outlasts_the_session_that_asked,
+    t15_a_link_of_a_session_that_ended_is_not_made,
+    t33_a_token_of_an_old_sign_in_makes_no_way_in,
     t46_a_link_that_somebody_was_quicker_with_is_refused,
     somebody_without_an_address_signs_up_without_one,
     somebody_without_a_name_is_changed_by_their_id_and_gets_no_password,
@@ -344,6 +349,162 @@ async fn t33_a_link_waits_for_the_proof_of_its_code(world: &World<'_>) {
     assert_eq!(world.rows().await["accounts"], before["accounts"]);
     // Mary is nobody's yet: she signs up with it.
     assert_eq!(world.sign_in("mary").await["is_new_user"], true);
+}
+
+/// What a server lets somebody have of a session of so many seconds.
+async fn session_of(world: &World<'_>, username: &str, seconds: u64) -> Value {
+    let id = id_of(world, username).await;
+    let body = json!({ "user_id": id, "expires_in_millis": seconds * 1000 });
+    good(
+        &by_server(world, Method::POST, "/auth/sessions", Some(body)).await,
+        200,
+    )
+}
+
+async fn is_refused(world: &World<'_>, tokens: &Value) {
+    let page = world
+        .refresh(tokens["refresh_token"].as_str().unwrap())
+        .await;
+    known(&page, 401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED");
+}
+
+/// An access token goes to many servers: whoever has one gets what its session has, for as long as that has it.
+async fn t15_a_link_gives_nothing_that_outlasts_the_session_that_asked(world: &World<'_>) {
+    world.create_user("nora", "nora@acme.test", true).await;
+    for ending in ["by time", "signed out", "by id"] {
+        let nora = session_of(world, "nora", 300).await;
+        let before = world.rows().await;
+        let offline = [
+            ("type", "link"),
+            ("token", nora["access_token"].as_str().unwrap()),
+            ("scope", "openid offline_access"),
+        ];
+        let answer = world.answer("mary", &offline).await;
+        let linked = good(&world.redeem(&answer.answer()["code"]).await, 200);
+        assert_eq!(world.rows().await["sessions"], before["sessions"]);
+        assert_eq!(
+            claims(&linked)["refresh_token_id"],
+            claims(&nora)["refresh_token_id"]
+        );
+        assert_eq!(linked["expires_in"], 300);
+        world.app.server.advance(299);
+        let page = world
+            .refresh(linked["refresh_token"].as_str().unwrap())
+            .await;
+        assert_eq!(good(&page, 200)["expires_in"], 1);
+        match ending {
+            "by time" => world.app.server.advance(1),
+            "by id" => {
+                let id = claims(&nora)["refresh_token_id"].clone();
+                let path = format!("/auth/sessions/{}", id.as_str().unwrap());
+                good(&by_server(world, Method::DELETE, &path, None).await, 200);
+            }
+            _ => {
+                let path = "/auth/sessions/current";
+                let page = world
+                    .call(Method::DELETE, path, &as_client(&nora), Some(json!({})))
+                    .await;
+                good(&page, 200);
+            }
+        }
+        is_refused(world, &linked).await;
+        let page = world
+            .call(Method::GET, "/users/me", &as_client(&linked), None)
+            .await;
+        known(&page, 401, "ACCESS_TOKEN_EXPIRED");
+    }
+}
+
+async fn t15_a_link_of_a_session_that_ended_is_not_made(world: &World<'_>) {
+    world.create_user("nora", "nora@acme.test", true).await;
+    for (ending, asked_first) in [
+        ("by time", true),
+        ("signed out", true),
+        ("by time", false),
+        ("signed out", false),
+    ] {
+        let nora = session_of(world, "nora", 200).await;
+        let before = world.rows().await["accounts"];
+        let token = nora["access_token"].as_str().unwrap();
+        let offline = [
+            ("type", "link"),
+            ("token", token),
+            ("scope", "openid offline_access"),
+        ];
+        let mut browser = world.browser();
+        let location = world.leave(&mut browser, &offline).await;
+        let early = if asked_first {
+            let back = world.upstream.answer(&location, "mary").await;
+            Some(browser.send(Method::GET, &back, &[], "").await)
+        } else {
+            None
+        };
+        if ending == "by time" {
+            world.app.server.advance(200);
+        } else {
+            let path = "/auth/sessions/current";
+            let page = world
+                .call(Method::DELETE, path, &as_client(&nora), Some(json!({})))
+                .await;
+            good(&page, 200);
+        }
+        if let Some(page) = early {
+            let page = world.redeem(&page.answer()["code"]).await;
+            known(&page, 400, "INVALID_AUTHORIZATION_CODE");
+        } else {
+            let back = world.upstream.answer(&location, "mary").await;
+            let page = browser.send(Method::GET, &back, &[], "").await;
+            assert_eq!(error(&page).1, "ACCESS_TOKEN_EXPIRED", "{ending}");
+            assert!(!page.answer().contains_key("code"));
+        }
+        assert_eq!(world.rows().await["accounts"], before);
+    }
+}
+
+/// Ten minutes after somebody proved who they are, what is linked serves apps, and is no way in.
+async fn t33_a_token_of_an_old_sign_in_makes_no_way_in(world: &World<'_>) {
+    world.create_user("nora", "nora@acme.test", true).await;
+    let nora = session_of(world, "nora", 86_400).await;
+    world.app.server.advance(500);
+    let page = world.refresh(nora["refresh_token"].as_str().unwrap()).await;
+    let fresh = good(&page, 200);
+    // The code is had in time, and redeemed a second too late.
+    let answer = link(world, &fresh, "mary").await;
+    world.app.server.advance(101);
+    let tokens = good(&world.redeem(&answer.answer()["code"]).await, 200);
+    let refused = error(&world.answer("mary", &[]).await);
+    assert_eq!(refused.1, "OAUTH_PROVIDER_NOT_FOUND_OR_NOT_ENABLED");
+    let path = "/oauth-providers?user_id=me";
+    let page = world
+        .call(Method::GET, path, &as_client(&tokens), None)
+        .await;
+    let links = good(&page, 200)["items"].clone();
+    assert_eq!(links[0]["allow_sign_in"], false);
+    assert_eq!(links[0]["allow_connected_accounts"], true);
+    // Nor is it made one afterwards, but by the project's server.
+    let path = format!("/oauth-providers/me/{}", links[0]["id"].as_str().unwrap());
+    let body = json!({ "allow_sign_in": true });
+    let page = world
+        .call(
+            Method::PATCH,
+            &path,
+            &as_client(&tokens),
+            Some(body.clone()),
+        )
+        .await;
+    in_words(&page, 403);
+    // Who signs in again may.
+    let again = session_of(world, "nora", 86_400).await;
+    world.app.server.advance(590);
+    let page = world
+        .refresh(again["refresh_token"].as_str().unwrap())
+        .await;
+    let fresh = good(&page, 200);
+    let page = world
+        .call(Method::PATCH, &path, &as_client(&fresh), Some(body))
+        .await;
+    assert_eq!(good(&page, 200)["allow_sign_in"], true);
+    assert_eq!(subject(&world.sign_in("mary").await), subject(&nora));
 }
 
 async fn t46_a_link_that_somebody_was_quicker_with_is_refused(world: &World<'_>) {

@@ -19,6 +19,8 @@ on_both_engines! {
     o21_27_a_refresh_narrows_one_access_token_and_never_the_grant,
     o21_28_a_refresh_token_ends_when_it_is_idle,
     o21_28_sign_out_ends_what_is_not_offline_and_leaves_what_is,
+    t15_a_session_whose_time_is_up_ends_what_is_not_offline,
+    t15_a_code_ends_with_its_session,
     o21_28_t30_t31_a_disabled_person_a_new_password_or_a_removed_client_end_it,
     oc_27_a_refreshed_id_token_is_the_same_person_at_the_same_sign_in,
     t13_a_confidential_client_cannot_refresh_without_its_secret,
@@ -315,6 +317,70 @@ async fn o21_28_sign_out_ends_what_is_not_offline_and_leaves_what_is(app: &App) 
     assert_eq!(app.last_detail(), "its family has ended");
     // Another browser's sign-in is another session.
     accepted(&spa.refresh(app, text(&elsewhere, "refresh_token")).await);
+}
+
+async fn t15_a_session_whose_time_is_up_ends_what_is_not_offline(app: &App) {
+    const DAY: u64 = 86_400;
+    for (base, scope, outlives) in [
+        (RelyingParty::spa(), "openid", false),
+        (RelyingParty::spa(), "openid offline_access", true),
+        (RelyingParty::web(), "openid", false),
+        (RelyingParty::web(), "openid offline_access", true),
+    ] {
+        let client = RelyingParty { scope, ..base };
+        let mut tokens = client.tokens(app, "ada").await;
+        // A session here lasts 14 days and a refresh token 30, each time it is used.
+        for wait in [7 * DAY, 7 * DAY - 5] {
+            app.server.advance(wait);
+            let page = client.refresh(app, text(&tokens, "refresh_token")).await;
+            assert_eq!(page.status, 200, "{}", page.body);
+            let refresh_token = tokens["refresh_token"].clone();
+            tokens = page.json();
+            if tokens.get("refresh_token").is_none() {
+                tokens["refresh_token"] = refresh_token;
+            }
+        }
+        let expires_in = if outlives { 600 } else { 5 };
+        assert_eq!(tokens["expires_in"], expires_in, "{scope}");
+        app.server.advance(5);
+        let page = client.refresh(app, text(&tokens, "refresh_token")).await;
+        if outlives {
+            accepted(&page);
+        } else {
+            no_grant(app, &page, "the session has expired");
+            is_over(&client.userinfo(app, text(&tokens, "access_token")).await);
+        }
+    }
+}
+
+async fn t15_a_code_ends_with_its_session(app: &App) {
+    const DAY: u64 = 86_400;
+    let spa = RelyingParty {
+        scope: "openid",
+        ..RelyingParty::spa()
+    };
+    let mut browser = Browser::new(app);
+    browser.authorize(&spa.request(&[]), "ada").await;
+    for _ in 0..6 {
+        app.server.advance(2 * DAY);
+        browser.visit(&spa.request(&[])).await;
+    }
+    app.server.advance(2 * DAY - 5);
+    let early = browser.visit(&spa.request(&[])).await.answer();
+    let late = browser.visit(&spa.request(&[])).await.answer();
+    let tokens = spa.exchange(app, &early["code"]).await.json();
+    assert_eq!(tokens["expires_in"], 5);
+    app.server.advance(5);
+    no_grant(
+        app,
+        &spa.exchange(app, &late["code"]).await,
+        "the person was disabled, signed out, or withdrew the grant, or the session is over",
+    );
+    no_grant(
+        app,
+        &spa.refresh(app, text(&tokens, "refresh_token")).await,
+        "the session has expired",
+    );
 }
 
 async fn o21_28_t30_t31_a_disabled_person_a_new_password_or_a_removed_client_end_it(app: &App) {

@@ -2,6 +2,7 @@
 
 mod leftovers;
 
+use super::answers::{as_client, by_server, good, id_of};
 use crate::support::browser::Page;
 use crate::support::installation::TENANT_ID;
 use crate::support::project::{PUBLISHABLE, World, in_both_worlds};
@@ -18,6 +19,8 @@ in_both_worlds! {
     a_page_needs_the_login_code_and_a_session_that_stands,
     a_disabled_person_s_command_line_gets_nothing,
     one_network_starts_so_many,
+    t15_a_command_line_s_session_ends_no_later_than_the_one_that_let_it_in,
+    t15_a_session_that_is_over_lets_no_command_line_in,
 }
 
 /// A command line has nobody's tokens.
@@ -263,4 +266,68 @@ async fn one_network_starts_so_many(world: &World<'_>) {
     assert_eq!(page.header("retry-after"), "10");
     world.app.server.advance(10);
     start(world, json!({})).await;
+}
+
+/// A session that a server made, for a minute.
+async fn a_minute(world: &World<'_>) -> Value {
+    let bob = id_of(world, "bob").await;
+    let body = json!({ "user_id": bob, "expires_in_millis": 60_000 });
+    let page = by_server(world, Method::POST, "/auth/sessions", Some(body)).await;
+    good(&page, 200)
+}
+
+async fn t15_a_command_line_s_session_ends_no_later_than_the_one_that_let_it_in(world: &World<'_>) {
+    let mut own = Vec::new();
+    for ending in ["by time", "by id"] {
+        let tokens = a_minute(world).await;
+        let attempt = start(world, json!({})).await;
+        let page = complete(world, &attempt, &tokens).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        world.app.server.advance(20);
+        let token = poll(world, &attempt).await.json()["refresh_token"].clone();
+        let token = token.as_str().unwrap().to_owned();
+        let page = world.refresh(&token).await;
+        let fresh = good(&page, 200);
+        assert_eq!(fresh["expires_in"], 40);
+        let id = claims(&fresh)["refresh_token_id"].clone();
+        let path = format!("/auth/sessions?user_id={}", user_id(&tokens));
+        let listed = good(&by_server(world, Method::GET, &path, None).await, 200);
+        let ids: Vec<&Value> = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| &item["id"])
+            .collect();
+        assert!(ids.contains(&&id), "{listed}");
+        if ending == "by id" {
+            let path = format!("/auth/sessions/{}", id.as_str().unwrap());
+            good(&by_server(world, Method::DELETE, &path, None).await, 200);
+        } else {
+            world.app.server.advance(40);
+        }
+        own.push((token, fresh));
+    }
+    for (token, fresh) in own {
+        let page = world.refresh(&token).await;
+        assert_known(&page, 401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED");
+        let path = "/auth/sessions?user_id=me";
+        let page = world
+            .call(Method::GET, path, &as_client(&fresh), None)
+            .await;
+        assert_known(&page, 401, "ACCESS_TOKEN_EXPIRED");
+    }
+}
+
+async fn t15_a_session_that_is_over_lets_no_command_line_in(world: &World<'_>) {
+    let tokens = a_minute(world).await;
+    let (completed, waiting) = (start(world, json!({})).await, start(world, json!({})).await);
+    let page = complete(world, &completed, &tokens).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    world.app.server.advance(60);
+    assert_status(&poll(world, &completed).await, "expired");
+    let body =
+        json!({ "login_code": waiting["login_code"], "refresh_token": tokens["refresh_token"] });
+    let page = post(world, "/auth/cli/complete", &NOBODY, body).await;
+    assert_known(&page, 401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED");
+    assert_status(&poll(world, &waiting).await, "waiting");
 }

@@ -1,8 +1,9 @@
 //! `POST /auth/oauth/cross-domain/authorize` of the project API: a session is handed to an app on another origin.
 
+use super::answers::{by_server, good, id_of};
 use crate::support::browser::Page;
 use crate::support::project::{World, in_both_worlds};
-use crate::support::project_links::{assert_known, assert_words, claims};
+use crate::support::project_links::{assert_known, assert_words, claims, user_id};
 use crate::support::relying_party::{CHALLENGE, VERIFIER};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ in_both_worlds! {
     a_body_that_is_not_understood_is_refused,
     a_code_needs_its_verifier_and_its_redirect_uri,
     a_session_that_was_ended_is_handed_to_nobody,
+    t15_what_a_session_was_handed_to_ends_when_its_time_is_up,
+    t15_what_a_session_was_handed_to_is_on_the_list_and_ends_with_it,
 }
 
 const PATH: &str = "/auth/oauth/cross-domain/authorize";
@@ -235,4 +238,54 @@ async fn a_session_that_was_ended_is_handed_to_nobody(world: &World<'_>) {
         401,
         "ACCESS_TOKEN_EXPIRED",
     );
+}
+
+/// A session that a server made, for so many seconds.
+async fn short(world: &World<'_>, seconds: u64) -> Value {
+    let bob = id_of(world, "bob").await;
+    let body = json!({ "user_id": bob, "expires_in_millis": seconds * 1000 });
+    let page = by_server(world, Method::POST, "/auth/sessions", Some(body)).await;
+    good(&page, 200)
+}
+
+async fn t15_what_a_session_was_handed_to_ends_when_its_time_is_up(world: &World<'_>) {
+    let tokens = short(world, 60).await;
+    let (redirect_uri, answer) = arrive(&ask(world, &tokens, body()).await);
+    let (_, late) = arrive(&ask(world, &tokens, body()).await);
+    world.app.server.advance(50);
+    let page = redeem(world, &answer["code"], &redirect_uri, VERIFIER).await;
+    let handed = good(&page, 200);
+    assert_eq!(handed["expires_in"], 10);
+    assert_eq!(claims(&handed)["exp"], claims(&tokens)["exp"]);
+    world.app.server.advance(10);
+    // The code itself would live for five minutes.
+    let page = redeem(world, &late["code"], &redirect_uri, VERIFIER).await;
+    assert_known(&page, 400, "INVALID_AUTHORIZATION_CODE");
+    for tokens in [&tokens, &handed] {
+        let page = world
+            .refresh(tokens["refresh_token"].as_str().unwrap())
+            .await;
+        assert_known(&page, 401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED");
+        let page = ask(world, tokens, body()).await;
+        assert_known(&page, 401, "ACCESS_TOKEN_EXPIRED");
+    }
+}
+
+async fn t15_what_a_session_was_handed_to_is_on_the_list_and_ends_with_it(world: &World<'_>) {
+    let tokens = short(world, 3600).await;
+    let (redirect_uri, answer) = arrive(&ask(world, &tokens, body()).await);
+    let page = redeem(world, &answer["code"], &redirect_uri, VERIFIER).await;
+    let handed = good(&page, 200);
+    let path = format!("/auth/sessions?user_id={}", user_id(&tokens));
+    let listed = good(&by_server(world, Method::GET, &path, None).await, 200);
+    let id = claims(&handed)["refresh_token_id"].clone();
+    assert_eq!(listed["items"][0]["id"], id);
+    let path = format!("/auth/sessions/{}", id.as_str().unwrap());
+    good(&by_server(world, Method::DELETE, &path, None).await, 200);
+    for tokens in [&tokens, &handed] {
+        let page = world
+            .refresh(tokens["refresh_token"].as_str().unwrap())
+            .await;
+        assert_known(&page, 401, "REFRESH_TOKEN_NOT_FOUND_OR_EXPIRED");
+    }
 }

@@ -22,6 +22,7 @@ in_both_worlds! {
     a_refresh_token_that_is_none_of_the_project_s_gets_nothing,
     a_server_signs_somebody_in,
     a_session_s_tokens_do_not_outlive_it,
+    t15_offline_access_does_not_outlive_a_session_of_the_project,
     what_a_server_may_not_ask_for_is_named,
 }
 
@@ -382,6 +383,19 @@ async fn a_session_s_tokens_do_not_outlive_it(world: &World<'_>) {
         }
         is_over(world, &tokens).await;
     }
+}
+
+async fn t15_offline_access_does_not_outlive_a_session_of_the_project(world: &World<'_>) {
+    let scope = [("scope", "openid offline_access")];
+    let mut answer = world.answer("mary", &scope).await.answer();
+    // The session began with the code, so the token that comes a little later has a little less than its year.
+    world.app.server.advance(200);
+    let tokens = good_tokens(&world.redeem(&answer.remove("code").unwrap()).await);
+    world.app.server.advance(365 * 86_400 - 201);
+    let page = world.refresh(refresh_token(&tokens)).await;
+    assert_eq!(good_tokens(&page)["expires_in"], 1);
+    world.app.server.advance(1);
+    is_over(world, &tokens).await;
 }
 
 async fn what_a_server_may_not_ask_for_is_named(world: &World<'_>) {

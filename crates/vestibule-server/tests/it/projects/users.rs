@@ -31,7 +31,7 @@ in_both_worlds! {
     a_list_is_narrowed_and_bad_parameters_are_named,
     a_person_removes_themselves_only_where_that_is_allowed,
     a_server_removes_people_with_all_they_had,
-    who_runs_the_installation_is_out_of_a_project_s_reach,
+    t33_who_runs_the_installation_is_out_of_a_project_s_reach,
 }
 
 from_settings_on_both_engines! {
@@ -887,7 +887,48 @@ async fn a_server_removes_people_with_all_they_had(world: &World<'_>) {
     assert!(!signs_in(world, "bob", PASSWORD).await);
 }
 
-async fn who_runs_the_installation_is_out_of_a_project_s_reach(world: &World<'_>) {
+/// An operator may have signed in through a provider by themselves.
+async fn no_link_of_an_operator_is_touched(world: &World<'_>, olive: &str) {
+    let set = json!({ "email": "mary@example.org", "email_verified": true });
+    let verify =
+        json!({ "action": "user_update", "tenant": "default", "user": "olive", "set": set });
+    world.app.server.perform(verify).await.unwrap();
+    let tokens = world.sign_in("mary").await;
+    assert_eq!(me(world, &tokens).await["id"], olive);
+    let path = format!("/oauth-providers?user_id={olive}");
+    let links = good(&by_server(world, Method::GET, &path, None).await, 200);
+    let path = format!(
+        "/oauth-providers/{olive}/{}",
+        links["items"][0]["id"].as_str().unwrap()
+    );
+    for headers in [World::server(), World::admin(), as_client(&tokens)] {
+        for body in [
+            json!({ "account_id": "mallory" }),
+            json!({ "allow_sign_in": false }),
+            json!({}),
+        ] {
+            let page = world.call(Method::PATCH, &path, &headers, Some(body)).await;
+            in_words(&page, 403);
+        }
+        let page = world.call(Method::DELETE, &path, &headers, None).await;
+        in_words(&page, 403);
+    }
+    let link = [
+        ("type", "link"),
+        ("token", tokens["access_token"].as_str().unwrap()),
+    ];
+    let url = World::authorize_url(&link);
+    let page = world.browser().send(Method::GET, &url, &[], "").await;
+    assert_eq!(page.status, 403, "{}", page.body);
+    let path = format!("/oauth-providers?user_id={olive}");
+    let after = good(&by_server(world, Method::GET, &path, None).await, 200);
+    assert_eq!(after, links);
+    let set = json!({ "email": "olive@acme.test" });
+    let back = json!({ "action": "user_update", "tenant": "default", "user": "olive", "set": set });
+    world.app.server.perform(back).await.unwrap();
+}
+
+async fn t33_who_runs_the_installation_is_out_of_a_project_s_reach(world: &World<'_>) {
     let mut browser = world.browser();
     let link = world.app.server.set_up_link().await.unwrap();
     let page = browser.visit(&link).await;
@@ -916,6 +957,24 @@ async fn who_runs_the_installation_is_out_of_a_project_s_reach(world: &World<'_>
         .await;
     in_words(&page, 403);
     assert!(signs_in(world, "olive", STRONG).await);
+    // Nor is anybody let in as them, or given a way in.
+    for headers in [World::server(), World::admin()] {
+        let body = json!({ "user_id": olive });
+        let page = world
+            .call(Method::POST, "/auth/sessions", &headers, Some(body))
+            .await;
+        in_words(&page, 403);
+        let body = json!({
+            "user_id": olive, "provider_config_id": "google", "account_id": "mallory", "email": null,
+            "allow_sign_in": true, "allow_connected_accounts": true,
+        });
+        let page = world
+            .call(Method::POST, "/oauth-providers", &headers, Some(body))
+            .await;
+        in_words(&page, 403);
+    }
+    assert_eq!(world.rows().await["accounts"], 0);
+    no_link_of_an_operator_is_touched(world, &olive).await;
     let user = good(
         &patch(world, &olive, json!({ "display_name": "Olive" })).await,
         200,
