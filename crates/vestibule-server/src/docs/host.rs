@@ -176,16 +176,24 @@ fn place(ctx: &SiteCtx, path: &str) -> Place {
     Place::Nowhere
 }
 
+/// What is asked of the handshake, as it came: nothing but its own spelling is one of its names, and no other page lies there.
+fn handshake_name(raw: &str, path: Option<&SitePath>) -> Option<String> {
+    if let Some(name) = raw
+        .strip_prefix(HANDSHAKE_PATH)
+        .and_then(|rest| rest.strip_prefix('/'))
+    {
+        return Some(name.to_owned());
+    }
+    let first = path?.segments().first()?;
+    (Some(first.as_str()) == HANDSHAKE_PATH.strip_prefix('/')).then(String::new)
+}
+
 async fn below(
     ctx: &mut SiteCtx,
     body: impl Future<Output = Result<Collected<Bytes>, Box<dyn std::error::Error + Send + Sync>>>,
 ) -> Result<Reply, Failure> {
     let path = SitePath::parse(&ctx.path);
-    if let Ok(path) = &path
-        && let Some((first, rest)) = path.segments().split_first()
-        && Some(first.as_str()) == HANDSHAKE_PATH.strip_prefix('/')
-    {
-        let name = rest.join("/");
+    if let Some(name) = handshake_name(&ctx.path, path.as_ref().ok()) {
         match body.await {
             Ok(collected) => ctx.body = collected.to_bytes(),
             Err(_) => {

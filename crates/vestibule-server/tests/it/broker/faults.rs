@@ -33,13 +33,19 @@ const UNAVAILABLE: &str = "OAUTH_PROVIDER_TEMPORARILY_UNAVAILABLE";
 
 #[track_caller]
 fn assert_returned(page: &Page, code: &str, what: &str) {
-    let (status, answer) = (page.status, page.answer());
-    assert_eq!(
-        status,
-        StatusCode::TEMPORARY_REDIRECT,
-        "{what}: {}",
-        page.body
-    );
+    assert_returned_by(StatusCode::TEMPORARY_REDIRECT, page, code, what);
+}
+
+/// After a posted answer the browser must not post it on.
+fn assert_each_returned(pages: &[Page; 2], code: &str, what: &str) {
+    let [got, posted] = pages;
+    assert_returned(got, code, what);
+    assert_returned_by(StatusCode::SEE_OTHER, posted, code, what);
+}
+
+fn assert_returned_by(status: StatusCode, page: &Page, code: &str, what: &str) {
+    let answer = page.answer();
+    assert_eq!(page.status, status, "{what}: {}", page.body);
     assert!(page.header("location").starts_with(CALLBACK), "{what}");
     let error = if code == UNAVAILABLE {
         "temporarily_unavailable"
@@ -173,8 +179,9 @@ async fn what_a_provider_says_instead_of_a_code_is_said_in_our_words(world: &Wor
         ("server_error", "Oh", UNAVAILABLE),
     ] {
         let answer = [("error", error), ("error_description", description)];
-        for page in come_back(world, &answer).await {
-            assert_returned(&page, code, error);
+        let pages = come_back(world, &answer).await;
+        assert_each_returned(&pages, code, error);
+        for page in pages {
             // What it said stands in our log, cut and on one line, and nowhere else.
             let location = page.header("location");
             assert!(
@@ -212,19 +219,16 @@ async fn t47_an_answer_that_says_too_little_or_too_much_is_refused(world: &World
         (&[("code", "c"), ("iss", &iss)], "a parameter stands twice"),
         (&[("code", &long)], "the code is too long"),
     ] {
-        for page in come_back(world, answer).await {
-            assert_returned(&page, DENIED, detail);
-            let said = world.app.last_detail();
-            assert!(said.contains(detail), "{detail}: {said}");
-        }
+        assert_each_returned(&come_back(world, answer).await, DENIED, detail);
+        let said = world.app.last_detail();
+        assert!(said.contains(detail), "{detail}: {said}");
     }
     assert_eq!(world.upstream.seen("/token").len(), 0, "no code went there");
     // A code that the provider does not know is for it to refuse.
-    for page in come_back(world, &[("code", "unknown")]).await {
-        assert_returned(&page, DENIED, "unknown");
-        let said = world.app.last_detail();
-        assert!(said.contains("invalid_grant"), "{said}");
-    }
+    let pages = come_back(world, &[("code", "unknown")]).await;
+    assert_each_returned(&pages, DENIED, "unknown");
+    let said = world.app.last_detail();
+    assert!(said.contains("invalid_grant"), "{said}");
     // Two states are none.
     for page in come_back(world, &[("code", "c"), ("state", "other")]).await {
         assert_eq!(page.status, StatusCode::BAD_REQUEST);

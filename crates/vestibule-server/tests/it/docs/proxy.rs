@@ -472,7 +472,7 @@ async fn a_server_that_does_not_answer_as_it_should_is_said_so(given: &[(String,
             text.contains("look at its upstream") && !text.contains("SECRET"),
             "{path}: {text}"
         );
-        assert_eq!(answer.header("cache-control"), "private, no-store");
+        assert_eq!(answer.header("cache-control"), "no-store");
     }
     // Nor one that is not there, nor one that may not be called.
     for upstream in [

@@ -1324,14 +1324,14 @@ async fn a_code_of_somebody_disabled_or_signed_out_is_refused(app: &App) {
     no_grant(
         app,
         &spa.exchange(app, &code).await,
-        "the person was disabled, signed out, or withdrew the grant",
+        "the person was disabled, signed out, or withdrew the grant, or the session is over",
     );
     let code = spa.code(app, "bob").await;
     app.user("disable", "bob").await;
     no_grant(
         app,
         &spa.exchange(app, &code).await,
-        "the person was disabled, signed out, or withdrew the grant",
+        "the person was disabled, signed out, or withdrew the grant, or the session is over",
     );
 }
 
